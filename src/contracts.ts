@@ -1,0 +1,220 @@
+import { z } from 'zod'
+
+/** Everything a plugin may see. The core and the plugins meet here and nowhere else. */
+
+/** What a store can keep: what survives `JSON.stringify` and `JSON.parse` unchanged. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** A person or a program as the directory knows it. */
+export interface User {
+  /** Never changes and is never given to anybody else, even when the username is. */
+  readonly id: string
+  readonly username: string
+  readonly email?: string
+  /** E.164, as in `+15550100`. */
+  readonly mobile?: string
+  readonly groups: readonly string[]
+}
+
+/** How a directory is asked for users: exactly one of the three. */
+export type UserQuery = { readonly id: string } | { readonly username: string } | { readonly email: string }
+
+/** First factor. Wrong credentials are `undefined`, never an error. */
+export interface UserDirectory {
+  /**
+   * The user whose password this is. An unknown name takes as long and answers the same as a wrong password.
+   * @throws when the directory cannot be asked
+   */
+  verifyPassword(username: string, password: string): Promise<User | undefined>
+  /** Every user that fits; by id or username at most one. */
+  find(by: UserQuery): Promise<readonly User[]>
+  /** Present where the directory can be changed from here: `local` has it, `ldap` does not. */
+  readonly writable?: WritableUsers
+}
+
+/** What can be done to users of a directory that is ours to change. */
+export interface WritableUsers {
+  /** `undefined` when the username is taken. Without a password the user can only come in by a link. */
+  create(user: Omit<User, 'id'>, password?: string): Promise<User | undefined>
+  /** `undefined` when there is no such user, or the new username is taken. */
+  update(id: string, change: Partial<Omit<User, 'id'>>): Promise<User | undefined>
+  setPassword(id: string, password: string): Promise<boolean>
+  remove(id: string): Promise<boolean>
+  /** In order of username, from after the one named. */
+  list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly User[]>
+}
+
+/**
+ * One way to prove it is really you. Holds no state: the gateway keeps enrolment and challenge, counts tries,
+ * lets them expire, and refuses an answer that was given before.
+ */
+export type SecondFactor = CheckedSecondFactor | SentSecondFactor
+
+/** A factor that knows itself whether an answer is right: authenticator app, hardware token, passkey. */
+export interface CheckedSecondFactor {
+  /** What users call it, as in "Authenticator app". */
+  readonly label: string
+  available(user: User): boolean
+  readonly enrol: {
+    /** A new secret, kept by the gateway until confirmed, and what the page shows so that the user can take it over. */
+    begin(user: User): Promise<{ readonly secret: Json; readonly show: Json }>
+    /** The enrolment to keep when the first answer was right; `undefined` when it was wrong. */
+    confirm(secret: Json, answer: string): Promise<Json | undefined>
+  }
+  /** The question put to one pending sign-in; `null` where there is none to put. */
+  begin(user: User, enrolment: Json): Promise<Json>
+  /**
+   * Whether the answer is right. `{ enrolment }` says yes and what the enrolment becomes by it (a counter, a last
+   * time step): of two answers that start from the same enrolment the gateway accepts one.
+   */
+  verify(challenge: Json, enrolment: Json, answer: string): Promise<boolean | { readonly enrolment: Json }>
+}
+
+/**
+ * A factor whose answer the gateway makes up and sends: the gateway draws the code or link, keeps its hash, lets it
+ * expire and compares. The plugin knows only where to and by what.
+ */
+export interface SentSecondFactor {
+  readonly label: string
+  /** What is sent: a code to type, or a link to open. */
+  readonly sends: 'code' | 'link'
+  /** Where it would go for this user; `undefined` where it cannot, as with a number in a country that is not served. */
+  address(user: User): string | undefined
+  /** @throws when the message was not taken; the gateway then falls back or says so */
+  send(message: FactorMessage): Promise<void>
+}
+
+/** A code or link on its way, already put into words by the gateway's templates. */
+export interface FactorMessage {
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+  readonly html?: string
+}
+
+/** Takes a text message to a phone. Resolves when the provider has taken it over. */
+export interface SmsTransport {
+  /** @throws {@link TransportError} */
+  send(message: { readonly to: string; readonly text: string }): Promise<void>
+  close?(): Promise<void>
+}
+
+/** One mail, ready to go. */
+export interface Mail {
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+  readonly html?: string
+}
+
+/** Takes a mail to a mail server. Resolves when the server has taken it over. */
+export interface MailTransport {
+  /** @throws {@link TransportError} */
+  send(mail: Mail): Promise<void>
+  close?(): Promise<void>
+}
+
+/** A message that was not taken over. Carries no address, text or credential. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError'
+  /**
+   * `refused`: asking again will not help; `unavailable`: it may; `unknown`: the provider may have taken it, so it is
+   * never sent again by itself.
+   */
+  readonly reason: 'refused' | 'unavailable' | 'unknown'
+  constructor(reason: 'refused' | 'unavailable' | 'unknown', message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
+
+/**
+ * One place to keep things. Every method has a deadline and fails loudly; the ones marked atomic are so over all
+ * processes that share the store. A key that has expired is a key that is not there.
+ */
+export interface Store {
+  get(key: string): Promise<Json | undefined>
+  /** Without a lifetime the value stays until it is deleted. */
+  set(key: string, value: Json, ttlSeconds?: number): Promise<void>
+  /** Atomic: true only for the caller that created it. */
+  add(key: string, value: Json, ttlSeconds?: number): Promise<boolean>
+  /** Atomic: false if it changed meanwhile or is gone. Compares by JSON value; a lifetime that runs goes on unless a new one is given. */
+  replace(key: string, expected: Json, value: Json, ttlSeconds?: number): Promise<boolean>
+  /** Atomic: true only for the caller that removed it. */
+  delete(key: string): Promise<boolean>
+  /** Atomic: counts from 1; the first call starts the clock, later ones leave it. */
+  increment(key: string, ttlSeconds: number): Promise<number>
+  /** In order of key (by UTF-8 bytes), from after the key named; 100 entries unless told otherwise. */
+  list(
+    prefix: string,
+    page?: { readonly after?: string; readonly limit?: number },
+  ): Promise<ReadonlyArray<readonly [string, Json]>>
+  close(): Promise<void>
+}
+
+/** Hashing of passwords, lent by the gateway: slow on purpose, bounded in number, the same for unknown names. */
+export interface Passwords {
+  /** @throws `password.busy` when too many wait */
+  hash(password: string): Promise<string>
+  /** `undefined` for a user that is not there costs as much as a real hash and answers false. */
+  verify(hash: string | undefined, password: string): Promise<boolean>
+  /** Whether the hash is older or weaker than what `hash` makes today. */
+  isOutdated(hash: string): boolean
+}
+
+/** Lines for the operator. Never a secret in either argument. */
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** What each kind of plugin is. The keys are the folder names under `plugins/`. */
+export interface PluginKinds {
+  'user-directories': UserDirectory
+  'second-factors': SecondFactor
+  'sms-transports': SmsTransport
+  'mail-transports': MailTransport
+  stores: Store
+}
+
+export type PluginKind = keyof PluginKinds
+
+/** How YAML names a plugin: `use` and, beside it, the plugin's own options. */
+export interface PluginReference {
+  readonly use: string
+  readonly [option: string]: unknown
+}
+
+/** Lent to a plugin while it is built. */
+export interface Host {
+  /** Milliseconds since 1970. The only clock a plugin reads. */
+  now(): number
+  readonly log: Logger
+  /** A place of the plugin's own in the gateway's store: no key of anybody else can be read or written through it. */
+  readonly store: Store
+  readonly passwords: Passwords
+  /** Builds another plugin that this one's options name. It is closed with the gateway. */
+  load<Kind extends PluginKind>(kind: Kind, reference: PluginReference): Promise<PluginKinds[Kind]>
+}
+
+/** What a plugin file exports by default. */
+export interface Plugin<Kind extends PluginKind = PluginKind, Options extends z.ZodType = z.ZodType> {
+  readonly kind: Kind
+  /** Checked before `create`, with file, line and column in every complaint. Unknown keys are refused: use `z.strictObject`. */
+  readonly options: Options
+  create(options: z.output<Options>, host: Host): PluginKinds[Kind] | Promise<PluginKinds[Kind]>
+}
+
+/** Gives a plugin's `create` the types of its own options. */
+export function definePlugin<Kind extends PluginKind, Options extends z.ZodType>(
+  plugin: Plugin<Kind, Options>,
+): Plugin<Kind, Options> {
+  return plugin
+}
+
+/** For an option that names another plugin: `transport: pluginReference('sms-transports')`. It is checked with the rest of the file. */
+export function pluginReference(kind: PluginKind) {
+  return z.looseObject({ use: z.string().min(1) }).meta({ pluginKind: kind })
+}

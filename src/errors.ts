@@ -1,0 +1,62 @@
+/** Every error a person or a program can meet: name = code, sentence, status. Sentences end up on pages and in JSON. */
+export const errors = {
+  'request.malformed': { status: 400, sentence: 'The request could not be understood, so it was not passed on.' },
+  'request.target': { status: 400, sentence: 'The address of the request is ambiguous, so it was not passed on.' },
+  'request.host': { status: 400, sentence: 'The request names no host, or more than one.' },
+  'request.headers-too-large': { status: 431, sentence: 'The request has too many header fields.' },
+  'request.body-too-large': { status: 413, sentence: 'The form is larger than any form of ours can be.' },
+  'request.content-type': { status: 415, sentence: 'The form arrived in a format this page does not read.' },
+  'request.cross-site': {
+    status: 403,
+    sentence: 'The form was not sent from this page, so nothing was done. Open the page again and send it from there.',
+  },
+  'request.timeout': { status: 408, sentence: 'The request did not arrive in time.' },
+  'not-found': { status: 404, sentence: 'There is nothing at this address.' },
+  'method-not-allowed': { status: 405, sentence: 'This address does not take that kind of request.' },
+  'site.unknown': { status: 404, sentence: 'No application is served under this host name.' },
+  'access.denied': { status: 403, sentence: 'You are not allowed to open this.' },
+  'sign-in.required': { status: 401, sentence: 'Sign in first.' },
+  'sign-in.second-factor-required': { status: 401, sentence: 'A second factor is needed: sign in again with a code.' },
+  'sign-in.enrolment-required': { status: 401, sentence: 'A second factor must be set up before this can be opened.' },
+  'sign-in.expired': { status: 400, sentence: 'This page was open too long. Start again.' },
+  'sign-in.throttled': { status: 429, sentence: 'There were too many tries. Wait, then try again.' },
+  'password.busy': {
+    status: 503,
+    sentence: 'Too many people are signing in at this moment. Try again in a few seconds.',
+  },
+  'upgrade.refused': { status: 403, sentence: 'This connection was not opened from a page of this application.' },
+  'upgrade.limit': { status: 503, sentence: 'Too many connections are open. Try again later.' },
+  'upstream.unreachable': { status: 502, sentence: 'The application behind this page does not answer.' },
+  'upstream.invalid': {
+    status: 502,
+    sentence: 'The application behind this page gave an answer that could not be understood.',
+  },
+  'upstream.busy': { status: 503, sentence: 'The application behind this page is busy. Try again in a few seconds.' },
+  'upstream.timeout': { status: 504, sentence: 'The application behind this page took too long to answer.' },
+  'store.unavailable': {
+    status: 503,
+    sentence: 'Signing in is not possible at the moment. Try again in a few seconds.',
+  },
+  'directory.unavailable': {
+    status: 503,
+    sentence: 'Signing in is not possible at the moment. Try again in a few seconds.',
+  },
+  internal: { status: 500, sentence: 'Something went wrong here. It was written down under the number below.' },
+} as const satisfies Record<string, { status: number; sentence: string }>
+
+export type ErrorCode = keyof typeof errors
+
+/** Thrown where the truth is known, answered in one place (`http/errors.ts`). Carries nothing secret. */
+export class GatelodgeError extends Error {
+  override readonly name = 'GatelodgeError'
+  readonly code: ErrorCode
+  readonly statusCode: number
+  /** Becomes `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(code: ErrorCode, more: { cause?: unknown; retryAfterSeconds?: number } = {}) {
+    super(errors[code].sentence, more.cause === undefined ? undefined : { cause: more.cause })
+    this.code = code
+    this.statusCode = errors[code].status
+    this.retryAfterSeconds = more.retryAfterSeconds
+  }
+}
