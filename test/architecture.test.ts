@@ -1,0 +1,121 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+/** The import rules of the house: who may know whom. Read from the sources, so that nothing compiled away escapes. */
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
+
+/** Room of a file: the folder under `src`, or the file's own name where it stands directly in `src`. */
+const room = (file: string): string => {
+  const parts = file.split('/')
+  if (parts[0] !== 'src') return parts[0] ?? ''
+  return parts.length === 2 ? (parts[1] ?? '').replace(/\.ts$/, '') : (parts[1] ?? '')
+}
+
+/** What each room of `src` may import, beside itself, npm packages and Node. */
+const mayImport: Record<string, readonly string[]> = {
+  contracts: [],
+  errors: [],
+  templates: ['contracts', 'errors'],
+  access: ['contracts', 'errors'],
+  audit: ['contracts', 'errors'],
+  messages: ['contracts', 'errors', 'templates', 'audit'],
+  identity: ['contracts', 'errors', 'audit', 'messages'],
+  'plugin-host': ['contracts', 'errors', 'config'],
+  config: ['contracts', 'errors', 'access', 'plugin-host'],
+  http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit'],
+  commands: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit'],
+  app: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'http', 'config', 'plugin-host'],
+  runtime: ['contracts', 'errors', 'app', 'config', 'http'],
+  main: ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],
+}
+
+interface Import {
+  readonly from: string
+  readonly to: string
+  readonly typeOnly: boolean
+}
+
+const sources = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name).split(sep).join('/'))
+
+const importsOf = (file: string): Import[] => {
+  const text = readFileSync(join(root, file), 'utf8')
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^'"`;]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import '([^']+)'/g
+  return [...text.matchAll(pattern)].map((match) => {
+    const target = match[2] ?? match[3] ?? match[4] ?? ''
+    const to = target.startsWith('.')
+      ? relative(root, join(root, dirname(file), target))
+          .split(sep)
+          .join('/')
+          .replace(/\.js$/, '.ts')
+      : target
+    return { from: file, to, typeOnly: match[1] !== undefined }
+  })
+}
+
+const isLocal = (path: string) => /^(src|plugins|demo|test|bench|\.\.)(\/|$)/.test(path)
+const core = sources('src').flatMap(importsOf)
+const plugins = sources('plugins').flatMap(importsOf)
+
+t.test('the reader of imports sees imports', async (t) => {
+  t.ok(core.length > 10, 'there are imports to judge')
+  t.ok(core.some((i) => i.to === 'src/contracts.ts'))
+})
+
+t.test('imports between the rooms of src run one way', async (t) => {
+  for (const { from, to } of core.filter((i) => isLocal(i.to))) {
+    if (!to.startsWith('src/')) {
+      // The demonstration is a part of the product, but only its command may know it.
+      t.ok(to.startsWith('demo/') && from === 'src/main.ts', `${from} imports ${to}: src may not reach outside src`)
+      continue
+    }
+    const [own, other] = [room(from), room(to)]
+    t.ok(own in mayImport, `${from}: the room "${own}" has no import rule yet`)
+    if (own !== other) t.ok(mayImport[own]?.includes(other), `${from} imports ${to}: ${own} may not know ${other}`)
+  }
+})
+
+t.test('a plugin knows src/contracts and npm packages, never the core and never another plugin', async (t) => {
+  for (const { from, to } of plugins.filter((i) => isLocal(i.to))) {
+    const ownFolder = from.replace(/\.ts$/, '/')
+    const isOwnPart =
+      to.startsWith(ownFolder) || (to.startsWith('plugins/') && ownFolder.startsWith(to.replace(/\.ts$/, '/')))
+    const isSibling = dirname(from) === dirname(to) && dirname(from).split('/').length > 2
+    t.ok(to === 'src/contracts.ts' || isOwnPart || isSibling, `${from} imports ${to}`)
+  }
+})
+
+t.test('access and identity know nothing of the web', async (t) => {
+  const web = /^(fastify|@fastify\/|undici|node:https?$|node:http2$)/
+  for (const { from, to } of core) {
+    if (/^src\/(access|identity|audit|messages)\//.test(from)) t.notMatch(to, web, `${from} imports ${to}`)
+  }
+})
+
+t.test('only main, runtime and app see the whole configuration', async (t) => {
+  for (const { from, to } of core.filter((i) => i.to.startsWith('src/config/'))) {
+    t.match(from, /^src\/(main|app|runtime\/|config\/|plugin-host|commands\/(check|schema))/, `${from} imports ${to}`)
+  }
+})
+
+t.test('access is pure: it reads no clock, no chance, no file and no socket', async (t) => {
+  for (const file of sources('src').filter((name) => name.startsWith('src/access/'))) {
+    const text = readFileSync(join(root, file), 'utf8')
+    t.notMatch(text, /Date\.now\(|new Date\(\)|Math\.random|randomBytes|process\.(env|hrtime)/, file)
+    t.notMatch(text, /from 'node:(fs|net|http|https|dns|crypto|child_process)/, file)
+  }
+})
+
+t.test('logic reads the clock it is given', async (t) => {
+  for (const file of [...sources('src'), ...sources('plugins')]) {
+    if (/^src\/(app|main|runtime\/)/.test(file)) continue
+    const code = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
+    t.notMatch(code, /\bDate\.now\b|new Date\(\)/, file)
+  }
+})
