@@ -1,0 +1,158 @@
+import { isDeepStrictEqual } from 'node:util'
+import { Keyv } from 'keyv'
+import { z } from 'zod'
+import { definePlugin, type Json, type Logger, type Store } from '../../src/contracts.js'
+import { openDataDirectory } from './embedded/data-directory.js'
+import { Entries } from './embedded/entries.js'
+import { KeyvAdapter } from './embedded/keyv-adapter.js'
+
+/** What an {@link EmbeddedStore} is built from. */
+export interface EmbeddedStoreOptions {
+  readonly entries: Entries
+  now(): number
+  readonly log: Logger
+  /** Pause between two looks for what has expired. */
+  readonly sweepSeconds: number
+}
+
+/**
+ * The store without a server: one LMDB file, shared by all processes on this machine that open the directory.
+ * `get` reads the entries themselves: Keyv's front would cost several times what the read costs.
+ */
+export class EmbeddedStore implements Store {
+  readonly #entries: Entries
+  readonly #keyv: Keyv
+  readonly #now: () => number
+  readonly #log: Logger
+  readonly #sweepPause: number
+  #sweeping: NodeJS.Timeout | undefined
+
+  constructor({ entries, now, log, sweepSeconds }: EmbeddedStoreOptions) {
+    this.#entries = entries
+    this.#now = now
+    this.#log = log
+    this.#sweepPause = sweepSeconds * 1000
+    this.#keyv = new Keyv({
+      store: new KeyvAdapter(entries, now),
+      useKeyPrefix: false,
+      throwOnErrors: true,
+      emitErrors: false,
+      // The lifetime stands beside the text and is judged by the clock lent to us; Keyv would judge it by its own.
+      serialize: ({ value }) => textOf(value),
+      deserialize: (text) => ({ value: JSON.parse(text) }),
+    })
+    this.#sweepAfter(this.#sweepPause)
+  }
+
+  async get(key: string): Promise<Json | undefined> {
+    const text = this.#entries.read(key)
+    return text === undefined ? undefined : JSON.parse(text)
+  }
+
+  async set(key: string, value: Json, ttlSeconds?: number): Promise<void> {
+    await this.#keyv.set(key, value, lifetime(ttlSeconds))
+  }
+
+  async add(key: string, value: Json, ttlSeconds?: number): Promise<boolean> {
+    const write = { text: textOf(value), expiresAt: this.#expiry(ttlSeconds) }
+    return this.#entries.change(key, (entry) => (entry ? { answer: false } : { answer: true, write }))
+  }
+
+  async replace(key: string, expected: Json, value: Json, ttlSeconds?: number): Promise<boolean> {
+    const asStored = JSON.parse(textOf(expected))
+    const text = textOf(value)
+    const newExpiry = ttlSeconds === undefined ? undefined : this.#expiry(ttlSeconds)
+    return this.#entries.change(key, (entry) => {
+      if (!entry || !isDeepStrictEqual(JSON.parse(entry.text), asStored)) return { answer: false }
+      return { answer: true, write: { text, expiresAt: newExpiry ?? entry.expiresAt } }
+    })
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.#entries.change(key, (entry) => ({ answer: entry !== undefined, remove: true }))
+  }
+
+  async increment(key: string, ttlSeconds: number): Promise<number> {
+    const newExpiry = this.#expiry(ttlSeconds)
+    return this.#entries.change(key, (entry) => {
+      const count = entry ? JSON.parse(entry.text) : 0
+      if (!Number.isSafeInteger(count)) throw new Error('The key to be counted up holds no whole number.')
+      return {
+        answer: count + 1,
+        write: { text: String(count + 1), expiresAt: entry ? entry.expiresAt : newExpiry },
+      }
+    })
+  }
+
+  async list(prefix: string, page: { readonly after?: string; readonly limit?: number } = {}) {
+    const limit = page.limit ?? 100
+    const found: Array<readonly [string, Json]> = []
+    if (limit < 1) return found
+    for await (const [key, text] of this.#entries.scan(prefix, page.after)) {
+      found.push([key, JSON.parse(text)])
+      if (found.length >= limit) break
+    }
+    return found
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#sweeping)
+    this.#sweeping = undefined
+    // Keyv hands a write on a moment after it was called: what was asked for before closing is still done.
+    await new Promise(setImmediate)
+    await this.#entries.close()
+  }
+
+  #expiry(ttlSeconds: number | undefined): number {
+    return this.#now() + (lifetime(ttlSeconds) ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Every process sweeps: whoever comes second finds nothing left to do. */
+  #sweepAfter(pause: number): void {
+    this.#sweeping = setTimeout(async () => {
+      const sweeping = this.#sweeping
+      const atMost = 500
+      const swept = await this.#entries.sweep(atMost).catch((error: unknown) => {
+        if (this.#sweeping) this.#log.error({ err: error }, 'expired entries could not be removed from the store')
+        return 0
+      })
+      if (this.#sweeping === sweeping) this.#sweepAfter(swept === atMost ? 20 : this.#sweepPause)
+    }, pause).unref()
+  }
+}
+
+/** In ms; `undefined` for ever. */
+function lifetime(ttlSeconds: number | undefined): number | undefined {
+  if (ttlSeconds === undefined || ttlSeconds === Number.POSITIVE_INFINITY) return undefined
+  if (!(ttlSeconds > 0)) throw new Error(`A lifetime in the store must be more than 0 seconds, not ${ttlSeconds}.`)
+  return ttlSeconds * 1000
+}
+
+function textOf(value: unknown): string {
+  const text: string | undefined = JSON.stringify(value)
+  if (text === undefined) throw new TypeError(`The store keeps JSON, not ${typeof value}.`)
+  return text
+}
+
+export default definePlugin({
+  kind: 'stores',
+  options: z.strictObject({
+    path: z
+      .string()
+      .min(1)
+      .default('./data')
+      .describe('Directory of the data file; made with mode 0700 when it is not there'),
+    deadline: z.number().int().min(10).default(5000).describe('Milliseconds a write may take'),
+    sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
+    mapSize: z
+      .number()
+      .int()
+      .min(131_072)
+      .default(4 * 1024 ** 3)
+      .describe('Bytes of address space set aside at first; grows by itself'),
+  }),
+  create({ path, deadline, sweepSeconds, mapSize }, { now, log }): Store {
+    const directory = openDataDirectory(path, log)
+    return new EmbeddedStore({ entries: new Entries({ directory, now, deadline, mapSize }), now, log, sweepSeconds })
+  },
+})

@@ -1,0 +1,210 @@
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { checkKey, type ExpiryKey, expiryKeys, utf8Keys } from './keys.js'
+
+/** What lies under a key: a text, and the time in ms from which on it is not there any more. */
+export interface Entry {
+  readonly text: string
+  /** `Infinity` for ever. */
+  readonly expiresAt: number
+}
+
+/** What a change makes of an entry, and what it tells its caller. */
+export interface Change<Answer> {
+  readonly answer: Answer
+  readonly write?: Entry
+  readonly remove?: boolean
+}
+
+/** Measures of one data file. */
+export interface EntriesOptions {
+  readonly directory: string
+  now(): number
+  /** How long a write may take before it is given up on, in ms. */
+  readonly deadline: number
+  /** Address space set aside at first, in bytes; it grows by itself. */
+  readonly mapSize: number
+}
+
+/** How many entries one look at the file passes before other work gets its turn. */
+const scanLength = 1000
+
+/**
+ * Texts with a lifetime in one LMDB file, shared by any number of processes. Lifetimes are judged here and nowhere else.
+ *
+ * Durable: LMDB runs without overlapping sync, so a write resolves after its pages and then the page that makes them
+ * count are flushed by `fdatasync`. A killed process, or a machine without power, loses nothing that was acknowledged,
+ * as far as the disk keeps what it says it has flushed.
+ */
+export class Entries {
+  readonly #root: RootDatabase
+  readonly #entries: Database<string, string>
+  readonly #expiries: Database<string, ExpiryKey>
+  readonly #now: () => number
+  readonly #deadline: number
+  #closed: Promise<void> | undefined
+
+  constructor({ directory, now, deadline, mapSize }: EntriesOptions) {
+    const file = join(directory, 'gatelodge.mdb')
+    this.#now = now
+    this.#deadline = deadline
+    try {
+      this.#root = open({ path: file, noSubdir: true, overlappingSync: false, maxDbs: 4, mapSize, encoding: 'string' })
+      // Named apart from the call: lmdb's types do not list `keyEncoder` for the inner databases.
+      const entries = { encoding: 'string', keyEncoder: utf8Keys } as const
+      const expiries = { encoding: 'string', keyEncoder: expiryKeys } as const
+      this.#entries = this.#root.openDB<string, string>('entries', entries)
+      this.#expiries = this.#root.openDB<string, ExpiryKey>('expiries', expiries)
+      for (const name of [file, `${file}-lock`]) chmodSync(name, 0o600)
+    } catch (cause) {
+      throw failure(`The store file ${file} cannot be opened`, cause)
+    }
+  }
+
+  /** The text under the key as of now: also what another process wrote a moment ago. */
+  read(key: string): string | undefined {
+    checkKey(key)
+    this.#checkOpen()
+    // Otherwise lmdb goes on with the snapshot of up to a millisecond ago, and a session ended elsewhere would still open.
+    this.#entries.resetReadTxn()
+    const stored = this.#entries.get(key)
+    if (stored === undefined) return undefined
+    const colon = stored.indexOf(':')
+    if (colon > 0 && Number(stored.slice(0, colon)) <= this.#now()) return undefined
+    return stored.slice(colon + 1)
+  }
+
+  /** Atomic over all processes: `decide` sees the entry that lives now, and what it says is done before anybody else looks. */
+  change<Answer>(key: string, decide: (entry: Entry | undefined) => Change<Answer>): Promise<Answer> {
+    return this.#transact(() => {
+      const stored = this.#stored(key)
+      const { answer, write, remove } = decide(stored && stored.expiresAt > this.#now() ? stored : undefined)
+      if (write) this.#put(key, write, stored)
+      if (remove && stored) this.#remove(key, stored)
+      return answer
+    }, key)
+  }
+
+  /** The entries that live, in order of key, in turns short enough for everything else in the process. */
+  async *scan(prefix: string, after?: string): AsyncGenerator<readonly [key: string, text: string]> {
+    let from = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0 ? after : undefined
+    for (;;) {
+      const page = this.#page(prefix, from)
+      yield* page.living
+      if (page.next === undefined) return
+      from = page.next
+      await new Promise(setImmediate)
+    }
+  }
+
+  /** Removes every entry whose key starts so. */
+  async clear(prefix: string): Promise<void> {
+    for (;;) {
+      const removed = await this.#transact(() => {
+        const keys = [...this.#entries.getKeys({ start: prefix, limit: scanLength })].filter((key) =>
+          key.startsWith(prefix),
+        )
+        for (const key of keys) this.#remove(key, this.#stored(key))
+        return keys.length
+      })
+      if (removed < scanLength) return
+    }
+  }
+
+  /** Removes at most so many entries that have expired, and says how many; costs nothing when there are none. */
+  async sweep(atMost = 500): Promise<number> {
+    this.#checkOpen()
+    this.#root.readerCheck()
+    this.#expiries.resetReadTxn()
+    if (this.#due(1).length === 0) return 0
+    return this.#transact(() => {
+      const due = this.#due(atMost)
+      for (const [expiresAt, key] of due) {
+        const stored = this.#stored(key)
+        if (stored?.expiresAt === expiresAt) this.#entries.remove(key)
+        this.#expiries.remove([expiresAt, key])
+      }
+      return due.length
+    })
+  }
+
+  /** Waits for what is being written. Everything asked for later is refused. */
+  close(): Promise<void> {
+    this.#closed ??= this.#root.close()
+    return this.#closed
+  }
+
+  #due(limit: number): ExpiryKey[] {
+    return [...this.#expiries.getKeys({ start: [0, ''], end: [this.#now(), ''], limit })]
+  }
+
+  #page(prefix: string, from: string | undefined) {
+    this.#checkOpen()
+    this.#entries.resetReadTxn()
+    const now = this.#now()
+    const living: Array<readonly [string, string]> = []
+    let next: string | undefined
+    let seen = 0
+    const range = { start: from ?? prefix, exclusiveStart: from !== undefined, limit: scanLength }
+    for (const { key, value } of this.#entries.getRange(range)) {
+      if (!key.startsWith(prefix)) return { living, next: undefined }
+      seen++
+      next = key
+      const { text, expiresAt } = entryOf(value)
+      if (expiresAt > now) living.push([key, text])
+    }
+    return { living, next: seen < scanLength ? undefined : next }
+  }
+
+  #stored(key: string): Entry | undefined {
+    const stored = this.#entries.get(key)
+    return stored === undefined ? undefined : entryOf(stored)
+  }
+
+  #put(key: string, { text, expiresAt }: Entry, before: Entry | undefined): void {
+    this.#entries.put(key, `${Number.isFinite(expiresAt) ? expiresAt : ''}:${text}`)
+    if (before?.expiresAt === expiresAt) return
+    if (before && Number.isFinite(before.expiresAt)) this.#expiries.remove([before.expiresAt, key])
+    if (Number.isFinite(expiresAt)) this.#expiries.put([expiresAt, key], '-')
+  }
+
+  #remove(key: string, before: Entry | undefined): void {
+    this.#entries.remove(key)
+    if (before && Number.isFinite(before.expiresAt)) this.#expiries.remove([before.expiresAt, key])
+  }
+
+  async #transact<Answer>(work: () => Answer, key?: string): Promise<Answer> {
+    if (key !== undefined) checkKey(key)
+    this.#checkOpen()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`The store did not finish writing within ${this.#deadline} ms; it may still happen later.`))
+      }, this.#deadline)
+    })
+    try {
+      return await Promise.race([this.#root.transaction(work), late])
+    } catch (cause) {
+      throw failure('The store could not write', cause)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Error('The store is closed.')
+  }
+}
+
+function entryOf(stored: string): Entry {
+  const colon = stored.indexOf(':')
+  return {
+    text: stored.slice(colon + 1),
+    expiresAt: colon === 0 ? Number.POSITIVE_INFINITY : Number(stored.slice(0, colon)),
+  }
+}
+
+function failure(what: string, cause: unknown): Error {
+  return new Error(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+}
