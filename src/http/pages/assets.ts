@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const BUILT_IN = fileURLToPath(new URL('../../../../assets/', import.meta.url))
+
+const TYPES = new Map([
+  ['.css', 'text/css; charset=utf-8'],
+  ['.js', 'text/javascript; charset=utf-8'],
+  ['.svg', 'image/svg+xml'],
+  ['.png', 'image/png'],
+  ['.webp', 'image/webp'],
+  ['.jpg', 'image/jpeg'],
+  ['.ico', 'image/x-icon'],
+])
+
+export interface Asset {
+  readonly type: string
+  readonly bytes: Buffer
+}
+
+/**
+ * Styles, script and pictures of the hosted pages, in memory. Their address carries a digest of them all, so browsers
+ * may keep them for a year and still get new ones with a new version.
+ */
+export class Assets {
+  readonly #files = new Map<string, Asset>()
+  /** The part of the address that changes when any of the files does. */
+  readonly version: string
+
+  /** @param overrides the operator's directory: a file in its `assets/` replaces ours of the same name or adds to them */
+  constructor(overrides?: string) {
+    this.#read(BUILT_IN)
+    const own = overrides === undefined ? undefined : join(overrides, 'assets')
+    if (own !== undefined && existsSync(own)) this.#read(own)
+    const digest = createHash('sha256')
+    const files = [...this.#files].sort(([one], [other]) => (one < other ? -1 : 1))
+    for (const [name, { bytes }] of files) digest.update(`${name}\n${bytes.length}\n`).update(bytes)
+    this.version = digest.digest('base64url').slice(0, 16)
+  }
+
+  find(name: string): Asset | undefined {
+    return this.#files.get(name)
+  }
+
+  /** Below the prefix. */
+  path(name: string): string {
+    return `/assets/${this.version}/${name}`
+  }
+
+  #read(directory: string): void {
+    const names = readdirSync(directory, { withFileTypes: true }).filter((entry) => !entry.isDirectory())
+    for (const { name } of names) {
+      const type = TYPES.get(extname(name))
+      if (type !== undefined) this.#files.set(name, { type, bytes: readFileSync(join(directory, name)) })
+    }
+  }
+}
