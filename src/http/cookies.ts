@@ -1,0 +1,100 @@
+/** What the gateway's own cookies are called on this installation. */
+export interface CookieNames {
+  readonly session: string
+  readonly pending: string
+  readonly device: string
+}
+
+/** How long and how widely a cookie is kept. */
+export interface CookieLifetime {
+  /** Without it the browser forgets the cookie when it is closed. */
+  readonly maxAgeSeconds?: number
+}
+
+const bare: CookieNames = { session: 'gatelodge', pending: 'gatelodge-pending', device: 'gatelodge-device' }
+const prefixed: CookieNames = {
+  session: `__Host-${bare.session}`,
+  pending: `__Host-${bare.pending}`,
+  device: `__Host-${bare.device}`,
+}
+
+/** Both spellings, whichever is in use: what leaks under the other name is a secret all the same. */
+const ours = new Set([...Object.values(bare), ...Object.values(prefixed)].map((name) => name.toLowerCase()))
+
+/** Found in every name of ours in any case, so that almost all cookies are passed with one search. */
+const hint = /gatelodge/i
+
+/** What servers and browsers have been seen to trim off a cookie's name, and control characters besides. */
+const trimmed = /^[\s\x00-\x20\x7f-\xa0]+|[\s\x00-\x20\x7f-\xa0]+$/g
+
+/**
+ * The gateway's own cookies: their names, how they are read, written and kept out of the traffic with the applications.
+ *
+ * `__Host-` (RFC 6265bis) keeps sibling hosts and plain HTTP from setting them. Browsers refuse that prefix on plain
+ * HTTP, so `http://localhost` has the bare names.
+ */
+export class Cookies {
+  readonly names: CookieNames
+  readonly #secure: boolean
+
+  constructor({ secure }: { secure: boolean }) {
+    this.#secure = secure
+    this.names = secure ? prefixed : bare
+  }
+
+  /**
+   * The value of one of our cookies. A name that comes twice is void: the second was planted by somebody, and which of
+   * the two is first is theirs to choose (session fixation by cookie tossing).
+   */
+  read(header: string | undefined, name: string): string | undefined {
+    if (header === undefined || !header.includes(name)) return undefined
+    let found: string | undefined
+    for (const piece of header.split(';')) {
+      const start = piece.charCodeAt(0) === 0x20 ? 1 : 0
+      if (!piece.startsWith(name, start) || piece.charCodeAt(start + name.length) !== 0x3d) continue
+      if (found !== undefined) return undefined
+      found = piece.slice(start + name.length + 1)
+    }
+    return found === '' ? undefined : found
+  }
+
+  /** A `Set-Cookie` value. The value must be of base64url characters and dots, as all of ours are. */
+  write(name: string, value: string, lifetime: CookieLifetime = {}): string {
+    const age = lifetime.maxAgeSeconds === undefined ? '' : `; Max-Age=${Math.floor(lifetime.maxAgeSeconds)}`
+    return `${name}=${value}; Path=/; HttpOnly; SameSite=Lax${this.#secure ? '; Secure' : ''}${age}`
+  }
+
+  /** A `Set-Cookie` value that makes the browser forget the cookie. */
+  forget(name: string): string {
+    return this.write(name, '', { maxAgeSeconds: 0 })
+  }
+}
+
+/** A `Cookie` header without ours; every other byte of it stays. `undefined` when nothing is left. */
+export function withoutOurCookies(header: string): string | undefined {
+  if (!hint.test(header)) return header
+  const pieces = header.split(';')
+  const kept = pieces.filter((piece) => !isOurs(piece))
+  if (kept.length === pieces.length) return header
+  const rest = kept.join(';').replace(/^[ \t]+/, '')
+  return rest === '' ? undefined : rest
+}
+
+/** Whether an application tries to set one of our cookies: it would sign people in as somebody else, or out. */
+export function setsOurCookie(setCookie: string): boolean {
+  if (!hint.test(setCookie)) return false
+  const end = setCookie.indexOf(';')
+  return isOurs(end < 0 ? setCookie : setCookie.slice(0, end))
+}
+
+/**
+ * A pair without a name (`=__Host-gatelodge=x`, or just `gatelodge`) is sent back by browsers as its bare value, which
+ * then reads as a cookie of that name: so the value is looked at as well.
+ */
+function isOurs(pair: string): boolean {
+  let rest = pair.replace(trimmed, '')
+  while (rest.startsWith('=')) rest = rest.slice(1).replace(trimmed, '')
+  const equals = rest.indexOf('=')
+  const name = equals < 0 ? rest : rest.slice(0, equals)
+  return ours.has(name.replace(trimmed, '').toLowerCase())
+}

@@ -1,0 +1,352 @@
+import { setsOurCookie, withoutOurCookies } from './cookies.js'
+
+/** Who is signed in, as far as applications are told. */
+export interface UpstreamUser {
+  readonly username: string
+  readonly email?: string
+  readonly groups: readonly string[]
+}
+
+/** In which headers an application reads who is signed in. A name that is not given is not sent. */
+export interface IdentityHeaders {
+  readonly user?: string
+  readonly email?: string
+  readonly groups?: string
+  readonly name?: string
+}
+
+/** The conventions of other gateways: moving from one of them changes nothing in the application. */
+export const identityPresets = {
+  none: {},
+  'remote-user': { user: 'Remote-User', email: 'Remote-Email', groups: 'Remote-Groups', name: 'Remote-Name' },
+  'x-forwarded-user': {
+    user: 'X-Forwarded-User',
+    email: 'X-Forwarded-Email',
+    groups: 'X-Forwarded-Groups',
+    name: 'X-Forwarded-Preferred-Username',
+  },
+  'x-auth-request': {
+    user: 'X-Auth-Request-User',
+    email: 'X-Auth-Request-Email',
+    groups: 'X-Auth-Request-Groups',
+    name: 'X-Auth-Request-Preferred-Username',
+  },
+} as const satisfies Record<string, IdentityHeaders>
+
+export type IdentityPreset = keyof typeof identityPresets
+
+export interface HeaderPolicySettings {
+  /** `none` unless told otherwise. */
+  readonly identity?: IdentityPreset | IdentityHeaders
+  /** The upstream's address, `scheme://host[:port]`: taken off `Location` so that it never reaches a client. */
+  readonly upstream: string
+  /** The client's `Host` goes on to the application, so that it builds right links. On by default. */
+  readonly preserveHost?: boolean
+  /** Header names of other sites' own identity maps: no client may say them to any site. */
+  readonly owned?: readonly string[]
+}
+
+/** What the gateway says to the application about one request. */
+export interface RequestFacts {
+  /** Canonical client address; `unknown` where it could not be read. */
+  readonly client: string
+  readonly scheme: 'http' | 'https'
+  /** The client's `Host`, already checked. */
+  readonly host: string
+  readonly requestId: string
+  readonly user?: UpstreamUser | undefined
+  /** The gateway used up `Authorization` itself, so it is not the application's to see. */
+  readonly dropAuthorization?: boolean
+}
+
+const treat = { keep: 0, drop: 1, cookie: 2, connection: 3, authorization: 4, location: 5, setCookie: 6 } as const
+type Treatment = (typeof treat)[keyof typeof treat]
+
+/** Of one connection only, RFC 9110 7.6.1; `Expect`, `Trailer` and `TE` are settled here as well, `Host` is set anew. */
+const hopByHop = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+]
+
+/** Never a client's to say: identity, where a request came from, and what it "really" asks for. */
+const owned = new Set([
+  'remote-user',
+  'remote-email',
+  'remote-groups',
+  'remote-group',
+  'remote-name',
+  'x-remote-user',
+  'x-remote-email',
+  'x-remote-groups',
+  'x-remote-group',
+  'x-remote-name',
+  'x-webauth-user',
+  'x-authenticated-user',
+  'x-authenticated-userid',
+  'x-authenticated-groups',
+  'auth-user',
+  'forwarded',
+  'x-forwarded',
+  'x-request-id',
+  'x-real-ip',
+  'x-client-ip',
+  'client-ip',
+  'true-client-ip',
+  'x-true-client-ip',
+  'x-cluster-client-ip',
+  'x-originating-ip',
+  'x-remote-ip',
+  'x-remote-addr',
+  'x-remote-address',
+  'remote-addr',
+  'remote-host',
+  'x-proxyuser-ip',
+  'cf-connecting-ip',
+  'cf-connecting-ipv6',
+  'fastly-client-ip',
+  'x-azure-clientip',
+  'x-appengine-user-ip',
+  'x-envoy-external-address',
+  'x-host',
+  'x-scheme',
+  'x-url-scheme',
+  'front-end-https',
+  'x-original-url',
+  'x-original-uri',
+  'x-original-host',
+  'x-original-method',
+  'x-original-forwarded-for',
+  'x-rewrite-url',
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-http-host-override',
+  // Rack reads these two from requests and then serves files by them (CVE-2025-27111 and relatives).
+  'x-sendfile-type',
+  'x-accel-mapping',
+  // Who a client's certificate belongs to.
+  'x-client-cert',
+  'x-client-certificate',
+  'x-client-dn',
+  'x-client-verify',
+  'x-arr-clientcert',
+  'client-cert',
+  'client-cert-chain',
+  ...hopByHop,
+  'host',
+  'expect',
+])
+
+/** Whole families. `proxy-` takes `Proxy` (httpoxy, CVE-2016-5385) along as a name of its own below. */
+const ownedPrefixes = [
+  'x-forwarded-',
+  'x-auth-request-',
+  'x-gatelodge-',
+  'x-ssl-',
+  'ssl-',
+  'x-client-ssl-',
+  'x-amzn-mtls-',
+  'proxy-',
+  'wl-proxy-',
+]
+
+/** Bounded: names are a client's to make up. */
+const rememberedNames = 2000
+const rememberedLength = 64
+
+/**
+ * What an application is told and what it may say back, over raw header arrays `[name, value, name, value, ...]`.
+ *
+ * Names are compared in lower case with everything but letters and digits folded to `-`: CGI and WSGI turn
+ * `X_Remote_User`, and older Apache also `X.Remote.User`, into the variable that `X-Remote-User` becomes.
+ */
+export class HeaderPolicy {
+  readonly #identity: IdentityHeaders
+  readonly #upstream: string
+  readonly #upstreamHost: string
+  readonly #preserveHost: boolean
+  readonly #owned: ReadonlySet<string>
+  readonly #requestNames = new Map<string, Treatment>()
+  readonly #responseNames = new Map<string, Treatment>()
+  readonly #identities = new WeakMap<UpstreamUser, readonly string[]>()
+
+  constructor(settings: HeaderPolicySettings) {
+    const identity = settings.identity ?? 'none'
+    this.#identity = typeof identity === 'string' ? identityPresets[identity] : identity
+    const { origin, host } = new URL(settings.upstream)
+    this.#upstream = origin
+    this.#upstreamHost = host
+    this.#preserveHost = settings.preserveHost ?? true
+    const own = Object.values(this.#identity).filter((name) => name !== undefined)
+    this.#owned = new Set([...own, ...(settings.owned ?? [])].map(fold))
+  }
+
+  /** The headers of the request as the application gets them: each one of ours exactly once, no alias of any. */
+  request(raw: readonly string[], facts: RequestFacts): string[] {
+    const headers = [
+      'host',
+      this.#preserveHost ? facts.host : this.#upstreamHost,
+      'X-Forwarded-For',
+      facts.client,
+      'X-Forwarded-Proto',
+      facts.scheme,
+      'X-Forwarded-Host',
+      facts.host,
+      'X-Request-Id',
+      facts.requestId,
+    ]
+    if (facts.user !== undefined) headers.push(...this.#identityOf(facts.user))
+    let named: Set<string> | undefined
+    for (let at = 0; at < raw.length; at += 2) {
+      const name = raw[at] as string
+      const value = raw[at + 1] as string
+      switch (this.#treatment(this.#requestNames, name, this.#requestTreatment)) {
+        case treat.keep:
+          headers.push(name, value)
+          break
+        case treat.cookie: {
+          const rest = withoutOurCookies(value)
+          if (rest !== undefined) headers.push(name, rest)
+          break
+        }
+        case treat.connection:
+          named = namedByConnection(value, named)
+          break
+        case treat.authorization:
+          if (facts.dropAuthorization !== true) headers.push(name, value)
+          break
+      }
+    }
+    return named === undefined ? headers : withoutNamed(headers, named, this.#ownLength(facts.user))
+  }
+
+  /** The headers of the answer as the client gets them. Values with bytes no header may have are left out. */
+  response(raw: readonly (Buffer | string)[]): string[] {
+    const headers: string[] = []
+    let named: Set<string> | undefined
+    for (let at = 0; at + 1 < raw.length; at += 2) {
+      const name = text(raw[at] as Buffer | string)
+      const value = text(raw[at + 1] as Buffer | string)
+      const treatment = this.#treatment(this.#responseNames, name, responseTreatment)
+      if (treatment === treat.drop || invalidValue.test(value)) continue
+      if (treatment === treat.connection) named = namedByConnection(value, named)
+      else if (treatment === treat.location) headers.push(name, this.#withoutUpstream(value))
+      else if (treatment !== treat.setCookie || !setsOurCookie(value)) headers.push(name, value)
+    }
+    return named === undefined ? headers : withoutNamed(headers, named, 0)
+  }
+
+  #treatment(known: Map<string, Treatment>, name: string, find: (name: string) => Treatment): Treatment {
+    const treatment = known.get(name)
+    if (treatment !== undefined) return treatment
+    const found = find(name)
+    if (known.size < rememberedNames && name.length <= rememberedLength) known.set(name, found)
+    return found
+  }
+
+  readonly #requestTreatment = (name: string): Treatment => {
+    const folded = fold(name)
+    if (folded === 'connection' && name.length === 10) return treat.connection
+    if (owned.has(folded) || this.#owned.has(folded)) return treat.drop
+    if (folded === 'proxy' || ownedPrefixes.some((prefix) => folded.startsWith(prefix))) return treat.drop
+    if (folded === 'cookie') return treat.cookie
+    if (folded === 'authorization') return treat.authorization
+    // `Content_Length` beside `Content-Length`: an alias that a CGI application would take for the body's length.
+    if (framing.has(folded) && folded !== name.toLowerCase()) return treat.drop
+    return treat.keep
+  }
+
+  #identityOf(user: UpstreamUser): readonly string[] {
+    const known = this.#identities.get(user)
+    if (known !== undefined) return known
+    const { user: userName, email, groups, name } = this.#identity
+    const headers: string[] = []
+    const add = (header: string | undefined, value: string | undefined) => {
+      if (header !== undefined && value !== undefined) headers.push(header, value)
+    }
+    add(userName, encodeIdentity(user.username))
+    add(email, user.email === undefined ? undefined : encodeIdentity(user.email))
+    add(groups, user.groups.map((group) => encodeIdentity(group).replaceAll(',', '%2C')).join(','))
+    add(name, encodeIdentity(user.username))
+    this.#identities.set(user, headers)
+    return headers
+  }
+
+  #ownLength(user: UpstreamUser | undefined): number {
+    return 10 + (user === undefined ? 0 : this.#identityOf(user).length)
+  }
+
+  #withoutUpstream(location: string): string {
+    if (!location.startsWith(this.#upstream)) return location
+    const rest = location.slice(this.#upstream.length)
+    if (rest === '') return '/'
+    return /^[/?#]/.test(rest) ? rest : location
+  }
+}
+
+/**
+ * A name or address as a header value that every application reads back the same: printable ASCII stays as it is, and
+ * everything else, `%` itself, and a space at either end, is percent-encoded as UTF-8 (RFC 3986 2.1). Encoding `%` too is
+ * what keeps the user `%C3%A9` from being taken for the user `é`; `decodeURIComponent` gives the name back.
+ */
+export function encodeIdentity(value: string): string {
+  if (plain.test(value)) return value
+  return value
+    .replace(/\p{Surrogate}/gu, '\ufffd')
+    .replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => encodeURIComponent(part))
+    .replace(/^ +| +$/g, (spaces) => '%20'.repeat(spaces.length))
+}
+
+const plain = /^(?! )[\x20-\x24\x26-\x7e]*(?<! )$/
+const invalidValue = /[^\t\x20-\x7e\x80-\xff]/
+const framing = new Set(['content-length', 'content-type'])
+const responseHopByHop = new Set([...hopByHop, 'proxy-authenticate', 'proxy-authentication-info'])
+const unremarkable = new Set(['keep-alive', 'close', 'upgrade', ''])
+
+function responseTreatment(name: string): Treatment {
+  const lower = name.toLowerCase()
+  if (lower === 'connection') return treat.connection
+  if (responseHopByHop.has(lower) || !/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) return treat.drop
+  if (lower === 'set-cookie' || lower === 'set-cookie2') return treat.setCookie
+  if (lower === 'location' || lower === 'content-location') return treat.location
+  return treat.keep
+}
+
+function fold(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+}
+
+function text(value: Buffer | string): string {
+  return typeof value === 'string' ? value : value.toString('latin1')
+}
+
+function namedByConnection(value: string, named: Set<string> | undefined): Set<string> | undefined {
+  if (value === 'keep-alive' || value === 'close') return named
+  let found = named
+  for (const part of value.split(',')) {
+    const option = part.trim().toLowerCase()
+    if (unremarkable.has(option)) continue
+    found ??= new Set()
+    found.add(fold(option))
+  }
+  return found
+}
+
+/** The first `from` entries are ours: `Connection: X-Forwarded-For` must not take away what the gateway says. */
+function withoutNamed(headers: string[], named: ReadonlySet<string>, from: number): string[] {
+  const kept = headers.slice(0, from)
+  for (let at = from; at < headers.length; at += 2) {
+    const name = headers[at] as string
+    const folded = fold(name)
+    // The body's length is settled by the message itself: leaving it out would change where the message ends.
+    if (named.has(folded) && folded !== 'content-length') continue
+    kept.push(name, headers[at + 1] as string)
+  }
+  return kept
+}
