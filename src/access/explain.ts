@@ -1,0 +1,72 @@
+import { type DecideInput, type Decision, decide } from './decide.js'
+
+/** One thing that stands between a request and the application. */
+export interface Missing {
+  readonly decision: Decision
+  readonly what: string
+}
+
+/** Why a request meets what it meets. */
+export interface Explanation {
+  readonly decision: Decision
+  /** In the order in which the user meets them. */
+  readonly missing: readonly Missing[]
+  /** What is left when all that is missing was given: `allow` or `deny`. */
+  readonly finally: Decision
+}
+
+/**
+ * Explains by asking `decide` itself: for the request as it is, then again with what was missing, until nothing is.
+ */
+export function explain(input: DecideInput): Explanation {
+  const decision = decide(input)
+  const missing: Missing[] = []
+  let known = input
+  let last = decision
+  // Sign-in, second factor or enrolment, and one reauthentication: more steps there are not.
+  for (let step = 0; step < 5; step++) {
+    const next = supply(last, known)
+    if (next === undefined) break
+    missing.push({ decision: last, what: next.what })
+    known = next.input
+    last = decide(known)
+  }
+  return { decision, missing, finally: last }
+}
+
+/** The input as it is once the user did what the decision asks for; `undefined` where nothing can be done. */
+function supply(decision: Decision, input: DecideInput): { what: string; input: DecideInput } | undefined {
+  const { account, session, now } = input
+  switch (decision.outcome) {
+    case 'sign-in':
+      if (account === undefined) return undefined
+      return { what: 'sign in with the password', input: { ...input, session: { ...session, passwordAt: now } } }
+    case 'second-factor':
+      return {
+        what: decision.recoveryCodeOnly ? 'a recovery code from the owner' : 'the second factor',
+        input: { ...input, session: { ...session, secondFactorAt: now } },
+      }
+    case 'enrol':
+      if (account === undefined) return undefined
+      return {
+        what: 'set up a second factor',
+        input: { ...input, account: { ...account, enrolled: true }, session: { ...session, secondFactorAt: now } },
+      }
+    case 'reauthenticate':
+      return decision.needs === 'password'
+        ? { what: 'the password again', input: { ...input, session: { ...session, passwordAt: now } } }
+        : { what: 'the second factor again', input: { ...input, session: { ...session, secondFactorAt: now } } }
+    case 'allow':
+    case 'deny':
+      return undefined
+  }
+}
+
+/** The explanation in lines of text, as `gatelodge explain` prints it. */
+export function explanationLines({ decision, missing, finally: last }: Explanation): readonly string[] {
+  const at = (one: Decision) => `row ${one.row}${one.line === undefined ? '' : `, line ${one.line}`}`
+  const lines = [`${decision.outcome} (${at(decision)}): ${decision.reason}`]
+  for (const one of missing) lines.push(`  missing: ${one.what} (${at(one.decision)}: ${one.decision.reason})`)
+  if (missing.length > 0) lines.push(`  then: ${last.outcome} (${at(last)}): ${last.reason}`)
+  return lines
+}

@@ -1,0 +1,234 @@
+import { type Address, AddressRanges } from './client-address.js'
+import { PathPattern, pathSegments } from './path-pattern.js'
+import { readings } from './readings.js'
+import { type Indexed, RuleIndex } from './rule-index.js'
+
+/** What a rule asks for; `signed-in` leaves the second factor to networks, accounts and the installation. */
+export type Access = 'public' | 'password' | 'signed-in' | 'second-factor' | 'deny'
+
+/** One rule as YAML has it. Paths are whole paths as the browser asks for them, the site's own path included. */
+export interface RuleSettings {
+  readonly path: string
+  /** Case-sensitive; `GET` stands for `HEAD`, too. None: any. */
+  readonly methods?: readonly string[] | undefined
+  /** Networks of clients. None: any. */
+  readonly from?: readonly string[] | undefined
+  readonly access: Access
+  /** Programs (API accounts, app tokens) may pass with their password or token alone. */
+  readonly clients?: 'api' | undefined
+  /** Being in one of them is enough. None: anybody. */
+  readonly groups?: readonly string[] | undefined
+  /** How old the proof may be that is needed here. */
+  readonly reauthenticateSeconds?: number | undefined
+  /** In the YAML file, from 1. */
+  readonly line: number
+}
+
+export interface SiteSettings {
+  /** None: any host that no other site has. */
+  readonly host?: string | undefined
+  /** `/`, or a prefix without wildcards, as in `/wiki`. */
+  readonly path: string
+  readonly upstream: string
+  /** The first that fits is the one. */
+  readonly rules: readonly RuleSettings[]
+  readonly line: number
+}
+
+export interface NetworkSettings {
+  readonly range: readonly string[]
+  readonly access?: 'deny' | undefined
+  readonly secondFactor?: 'required' | 'not-required' | undefined
+  readonly line: number
+}
+
+export interface SecondFactorPolicy {
+  /** `everyone` is the global switch. */
+  readonly required: 'when-enabled' | 'everyone'
+  /** What those meet who need a second factor and have none. */
+  readonly unenrolled: 'enrol' | 'recovery-code'
+}
+
+/** @template S the settings of a site, with whatever else the caller keeps there */
+export interface PolicySettings<S extends SiteSettings = SiteSettings> {
+  readonly sites: readonly S[]
+  readonly networks: readonly NetworkSettings[]
+  readonly secondFactor: SecondFactorPolicy
+}
+
+/** A rule that fits a request. */
+export interface Rule {
+  readonly path: string
+  readonly access: Access
+  readonly clients?: 'api' | undefined
+  readonly groups?: readonly string[] | undefined
+  readonly reauthenticateSeconds?: number | undefined
+  /** `undefined` for the rule that stands where none fits. */
+  readonly line?: number | undefined
+  /**
+   * Rules that fit the same request read in another way (see `readings`), or from an address that could not be read.
+   * `decide` lets a request pass only where all of them do.
+   */
+  readonly also?: readonly Rule[]
+}
+
+/** The first network a client is in. */
+export interface Network {
+  readonly access?: 'deny' | undefined
+  readonly secondFactor?: 'required' | 'not-required' | undefined
+  readonly line: number
+}
+
+/** A site, compiled. */
+export interface Site<S extends SiteSettings = SiteSettings> {
+  readonly settings: S
+  /** As compared: lower case, no port. */
+  readonly host: string | undefined
+  /** `/`, or a prefix without slash at the end. */
+  readonly path: string
+}
+
+/** Stands where no rule fits. */
+export const defaultRule: Rule = Object.freeze({ path: '/**', access: 'signed-in' })
+
+interface CompiledRule {
+  readonly rule: Rule
+  readonly methods: ReadonlySet<string> | undefined
+  readonly from: AddressRanges | undefined
+}
+
+class CompiledSite<S extends SiteSettings> implements Site<S> {
+  readonly settings: S
+  readonly host: string | undefined
+  readonly path: string
+  readonly #exact = new RuleIndex<CompiledRule>()
+  /** `deny` rules, which ignore case; `undefined` where there are none. */
+  readonly #folded: RuleIndex<CompiledRule> | undefined
+
+  constructor(settings: S) {
+    this.settings = settings
+    this.host = settings.host === undefined ? undefined : hostName(settings.host)
+    if (settings.host !== undefined && this.host === undefined) throw new TypeError(`no host name: ${settings.host}`)
+    this.path = settings.path.length > 1 && settings.path.endsWith('/') ? settings.path.slice(0, -1) : settings.path
+    this.#folded = settings.rules.some((rule) => rule.access === 'deny') ? new RuleIndex() : undefined
+    for (const [order, rule] of settings.rules.entries()) {
+      const ignoreCase = rule.access === 'deny'
+      const index = ignoreCase ? this.#folded : this.#exact
+      index?.add({ order, pattern: new PathPattern(rule.path, { ignoreCase }), value: compileRule(rule) })
+    }
+  }
+
+  rules(path: string, method: string, address: Address | undefined): readonly Rule[] {
+    const segments = pathSegments(path)
+    const folded = this.#folded === undefined ? segments : pathSegments(path, true)
+    if (address !== undefined) {
+      const fits = (value: CompiledRule) =>
+        fitsMethod(value, method) && (value.from === undefined || value.from.has(address))
+      return [this.#first(segments, folded, fits)?.value.rule ?? defaultRule]
+    }
+    // Nobody knows which networks this client is in, so every rule that might be the first has a say.
+    const certain = this.#first(segments, folded, (value) => value.from === undefined && fitsMethod(value, method))
+    const possible = (value: CompiledRule) => value.from !== undefined && fitsMethod(value, method)
+    const before = certain?.order ?? Number.POSITIVE_INFINITY
+    const others = [
+      ...this.#exact.all(segments, possible, before),
+      ...(this.#folded?.all(folded, possible, before) ?? []),
+    ]
+    return [certain?.value.rule ?? defaultRule, ...others.map((entry) => entry.value.rule)]
+  }
+
+  #first(segments: readonly string[], folded: readonly string[], fits: (value: CompiledRule) => boolean) {
+    const exact: Indexed<CompiledRule> | undefined = this.#exact.first(segments, fits)
+    return this.#folded === undefined ? exact : this.#folded.first(folded, fits, exact)
+  }
+}
+
+/** Everything the configuration says about access, compiled once and asked on every request. */
+export class Policy<S extends SiteSettings = SiteSettings> {
+  readonly secondFactor: SecondFactorPolicy
+  readonly sites: readonly Site<S>[]
+  readonly #byHost = new Map<string | undefined, CompiledSite<S>[]>()
+  readonly #networks: readonly { readonly ranges: AddressRanges; readonly network: Network }[]
+  /** What an address gets that cannot be read. */
+  readonly #strictest: Network | undefined
+
+  /** @throws for a pattern, range or host that the check of the configuration should have refused */
+  constructor(settings: PolicySettings<S>) {
+    this.secondFactor = settings.secondFactor
+    const sites = settings.sites.map((site) => new CompiledSite(site))
+    this.sites = sites
+    for (const site of sites.toSorted((a, b) => b.path.length - a.path.length)) {
+      const list = this.#byHost.get(site.host) ?? []
+      if (list.some((other) => other.path === site.path)) throw new TypeError(`two sites at ${site.host} ${site.path}`)
+      list.push(site)
+      this.#byHost.set(site.host, list)
+    }
+    this.#networks = settings.networks.map(({ range, access, secondFactor, line }) => ({
+      ranges: AddressRanges.parse(range),
+      network: Object.freeze({ access, secondFactor, line }),
+    }))
+    const networks = this.#networks.map(({ network }) => network)
+    this.#strictest =
+      networks.find(({ access }) => access === 'deny') ??
+      networks.find(({ secondFactor }) => secondFactor === 'required')
+  }
+
+  /**
+   * A site of this host comes before a site of any host; of those, the longest path that the request lies under.
+   * @param host as the request has it, port and all
+   * @param path decoded
+   */
+  site(host: string | undefined, path: string): Site<S> | undefined {
+    const name = host === undefined ? undefined : hostName(host)
+    const own = name === undefined ? undefined : this.#byHost.get(name)?.find((site) => liesUnder(path, site.path))
+    return own ?? this.#byHost.get(undefined)?.find((site) => liesUnder(path, site.path))
+  }
+
+  /**
+   * The first rule that fits, {@link defaultRule} where none does.
+   * @param site one of {@link Policy.site}
+   * @param path decoded
+   */
+  rule(site: Site<S>, path: string, method: string, address: Address | undefined): Rule {
+    if (!(site instanceof CompiledSite)) throw new TypeError('a site of another policy')
+    const found = new Set<Rule>()
+    for (const reading of readings(path)) {
+      for (const rule of site.rules(reading, method, address)) found.add(rule)
+    }
+    const [rule = defaultRule, ...also] = found
+    return also.length === 0 ? rule : { ...rule, also }
+  }
+
+  /** The first network the address is in. One that cannot be read is denied if any is, else needs what any needs. */
+  network(address: Address | undefined): Network | undefined {
+    if (address === undefined) return this.#strictest
+    return this.#networks.find(({ ranges }) => ranges.has(address))?.network
+  }
+}
+
+/**
+ * A host as sites are compared by: lower case, without port and trailing dot.
+ * @param host as in a `Host` field: a name, an IPv4 address or an IPv6 address in brackets, and perhaps a port
+ */
+export function hostName(host: string): string | undefined {
+  const name = /^(\[[\da-f:.]+\]|[^\s/\\?#@:[\]]+?)\.?(?::\d{0,5})?$/i.exec(host)?.[1]
+  return name?.toLowerCase()
+}
+
+function liesUnder(path: string, prefix: string): boolean {
+  if (prefix === '/') return true
+  return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')
+}
+
+function compileRule(settings: RuleSettings): CompiledRule {
+  const { path, access, clients, groups, reauthenticateSeconds, line, methods, from } = settings
+  return {
+    rule: Object.freeze({ path, access, clients, groups, reauthenticateSeconds, line }),
+    methods: methods === undefined ? undefined : new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods),
+    from: from === undefined ? undefined : AddressRanges.parse(from),
+  }
+}
+
+function fitsMethod({ methods }: CompiledRule, method: string): boolean {
+  return methods === undefined || methods.has(method)
+}
