@@ -1,0 +1,137 @@
+import { nearest } from './nearest.js'
+import { type Path, quote } from './problem.js'
+import { keysOf, noteOf, schemaAt, wordsOf } from './schema-walk.js'
+import type { Place } from './source.js'
+
+/** What a checked value got wrong, before it has a place in the file. */
+export interface Complaint {
+  readonly path: Path
+  /** Whether the key is at fault or the value. */
+  readonly at: 'key' | 'value'
+  readonly message: string
+  readonly accepted?: string
+  readonly suggestion?: string
+}
+
+/** What any copy of zod says of one fault. */
+export interface SchemaIssue {
+  readonly code?: string
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+  readonly [more: string]: unknown
+}
+
+/**
+ * One complaint for each fault, in words that repeat no value but the ones `mayQuote` allows.
+ * @param valueAt what stands at a path of the checked value
+ */
+export function complaintsFor(
+  issue: SchemaIssue,
+  schema: unknown,
+  valueAt: (path: Path) => unknown,
+  mayQuote: (path: Path) => boolean,
+): Complaint[] {
+  const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)))
+  const here = schemaAt(schema, path)
+  if (issue.code === 'unrecognized_keys') {
+    const keys = Array.isArray(issue['keys']) ? issue['keys'].map(String) : []
+    return keys.map((key) => unknownKey([...path, key], key, keysOf(here) ?? []))
+  }
+  const accepted = acceptedAt(here, issue)
+  const value = valueAt(path)
+  const common = { path, at: 'value' as const, ...(accepted !== undefined && { accepted }) }
+  if (value === undefined) return [{ ...common, message: 'is missing' }]
+  if (value === null) return [{ ...common, message: 'has no value' }]
+  const words = wordsFrom(here, issue)
+  const known = noteOf(here, 'known')
+  const near =
+    typeof value === 'string' && mayQuote(path)
+      ? nearest(value, Array.isArray(known) ? known.map(String) : words)
+      : undefined
+  const message = messageFor(issue, value, words.length > 0, mayQuote(path))
+  return [{ ...common, message, ...(near !== undefined && { suggestion: near }) }]
+}
+
+function unknownKey(path: Path, key: string, keys: readonly string[]): Complaint {
+  const isPlain = /^[A-Za-z_][\w-]{0,40}$/.test(key)
+  const suggestion = nearest(key, keys)
+  return {
+    path: isPlain ? path : path.slice(0, -1),
+    at: 'key',
+    message: isPlain ? 'is not a key that exists here' : 'has something that is no key',
+    ...(keys.length > 0 && { accepted: keys.join(', ') }),
+    ...(suggestion !== undefined && isPlain && { suggestion }),
+  }
+}
+
+function wordsFrom(schema: unknown, issue: SchemaIssue): readonly string[] {
+  const values = issue.code === 'invalid_value' && Array.isArray(issue['values']) ? issue['values'] : []
+  return values.length > 0 ? values.filter((word) => typeof word === 'string') : wordsOf(schema)
+}
+
+function acceptedAt(schema: unknown, issue: SchemaIssue): string | undefined {
+  const note = noteOf(schema, 'accepts')
+  if (typeof note === 'string') return note
+  const values = issue.code === 'invalid_value' && Array.isArray(issue['values']) ? issue['values'] : wordsOf(schema)
+  if (values.length > 0) return values.join(', ')
+  const keys = keysOf(schema)
+  return keys && keys.length > 0 ? `keys: ${keys.join(', ')}` : undefined
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'keys and values',
+  record: 'keys and values',
+}
+
+function messageFor(issue: SchemaIssue, value: unknown, isWord: boolean, mayQuote: boolean): string {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const expected = kinds[String(issue['expected'])] ?? String(issue['expected'])
+      const advice =
+        issue['expected'] === 'string' && typeof value !== 'object' ? '; put it in quotes if it is text' : ''
+      return `should be ${expected}, not ${kindOf(value)}${advice}`
+    }
+    case 'invalid_value':
+      return isWord && typeof value === 'string' && mayQuote
+        ? `${quote(value)} is not one of the words`
+        : 'is not accepted'
+    case 'invalid_union':
+      return 'is not accepted'
+    case 'invalid_format':
+      return typeof value === 'string' && mayQuote ? `${quote(value)} is not accepted` : 'is not accepted'
+    case 'too_small':
+      return sizeMessage(value, 'at least', issue['minimum'])
+    case 'too_big':
+      return sizeMessage(value, 'at most', issue['maximum'])
+    default:
+      return issue.message
+  }
+}
+
+function sizeMessage(value: unknown, bound: string, size: unknown): string {
+  if (Array.isArray(value)) return `has ${value.length} entries; ${bound} ${String(size)}`
+  if (typeof value === 'string') return `has ${value.length} characters; ${bound} ${String(size)}`
+  return `is out of range; ${bound} ${String(size)}`
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'keys and values'
+  return kinds[typeof value] ?? 'that'
+}
+
+/** The place at a path, or the nearest one above it that exists. */
+export function placeAt(root: Place, path: Path): { readonly place: Place; readonly depth: number } {
+  let place = root
+  for (const [depth, key] of path.entries()) {
+    const child = place.children.get(key)
+    if (!child) return { place, depth }
+    place = child
+  }
+  return { place, depth: path.length }
+}

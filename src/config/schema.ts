@@ -1,0 +1,228 @@
+import { z } from 'zod'
+import { pluginReference } from '../contracts.js'
+import { addressRange } from './address-range.js'
+import {
+  duration,
+  durationOrOff,
+  filePath,
+  flag,
+  hostName,
+  httpMethod,
+  line,
+  listenAddress,
+  ownPrefix,
+  pathPattern,
+  pathPrefix,
+  publicUrl,
+  upstreamUrl,
+  wholeNumber,
+} from './scalars.js'
+
+/** The whole YAML file: its keys, defaults and words. Types, completion in editors and complaints all come from here. */
+
+const accessWords = ['public', 'password', 'signed-in', 'second-factor', 'deny'] as const
+
+const rule = z
+  .strictObject({
+    path: pathPattern().describe('Paths this rule is for; compared decoded.'),
+    methods: z.array(httpMethod()).min(1).exactOptional().describe('Methods this rule is for; all when left out.'),
+    from: z
+      .array(addressRange())
+      .min(1)
+      .exactOptional()
+      .describe('Client addresses this rule is for; all when left out.'),
+    access: z
+      .enum(accessWords)
+      .describe(
+        'What it takes: public (nobody is asked), password (one factor is enough), signed-in (password, and the second factor where policy or the user asks for it), second-factor (always both) or deny.',
+      ),
+    clients: z.enum(['api']).exactOptional().describe('Lets API accounts and app tokens through with one factor.'),
+    groups: z.array(line(200)).min(1).exactOptional().describe('Only members of one of these groups.'),
+    reauthenticate: duration().exactOptional().describe('How fresh the second factor must be here.'),
+  })
+  .transform(({ reauthenticate, ...rest }): typeof rest & { reauthenticateSeconds?: number } =>
+    reauthenticate === undefined ? rest : { ...rest, reauthenticateSeconds: reauthenticate },
+  )
+
+const siteTimeouts = z
+  .strictObject({
+    connect: duration().prefault('5s').describe('For the connection to the upstream to stand.'),
+    response: duration().prefault('60s').describe('For the first byte of the answer once the request is sent.'),
+    idle: durationOrOff().prefault('5m').describe('Between two bytes of an answer or event stream.'),
+  })
+  .transform(({ connect, response, idle }) => ({
+    connectSeconds: connect,
+    responseSeconds: response,
+    idleSeconds: idle,
+  }))
+
+const siteLimits = z.strictObject({
+  connections: wholeNumber(1, 100_000).default(256).describe('Connections to the upstream at once.'),
+  webSockets: wholeNumber(0, 1_000_000).default(1_000).describe('Open WebSockets at once.'),
+})
+
+const site = z.strictObject({
+  host: hostName().exactOptional().describe('The host this site answers to; any host when left out.'),
+  path: pathPrefix().prefault('/').describe('The path this site starts at; the longest that fits wins.'),
+  upstream: upstreamUrl().describe('The application behind the gate.'),
+  upstreamTls: z
+    .strictObject({
+      ca: filePath().exactOptional().describe('PEM file of the authority that signed the upstream’s certificate.'),
+      serverName: hostName()
+        .exactOptional()
+        .describe('The name the certificate must carry, where it is not the host of the URL.'),
+    })
+    .prefault({})
+    .describe('How an https upstream is verified. It always is.'),
+  identity: z
+    .enum(['remote-user', 'x-forwarded-user', 'x-auth-request', 'none'])
+    .default('none')
+    .describe('The header preset that tells the application who is there.'),
+  preserveHost: flag().default(true).describe('Whether the application sees the Host the client sent.'),
+  timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
+  limits: siteLimits.prefault({}).describe('How much may be under way at once.'),
+  rules: z.array(rule).max(5_000).default([]).describe('The first that fits decides; signed-in where none does.'),
+})
+
+const network = z.strictObject({
+  range: z.array(addressRange()).min(1).describe('Client addresses this entry is for.'),
+  access: z.enum(['deny']).exactOptional().describe('Turns these clients away.'),
+  secondFactor: z
+    .enum(['required', 'not-required'])
+    .exactOptional()
+    .describe('Whether a second factor is asked of these clients.'),
+})
+
+const method = z
+  .looseObject({
+    use: z.string().min(1).describe('The method: totp, sms, email, magic-link, a path or an npm package.'),
+    countsAs: z
+      .enum(['password', 'second-factor', 'both'])
+      .exactOptional()
+      .describe('Methods that send a link: what redeeming it stands for; password when left out.'),
+    signIn: flag()
+      .exactOptional()
+      .describe('Methods that send a link: whether it may be asked for instead of the password.'),
+  })
+  .meta({ pluginKind: 'second-factors' })
+
+const secondFactor = z.strictObject({
+  required: z
+    .enum(['when-enabled', 'everyone'])
+    .default('when-enabled')
+    .describe('The global switch: users who enrolled one, or everyone.'),
+  unenrolled: z
+    .enum(['enrol', 'recovery-code'])
+    .default('enrol')
+    .describe('Who must have one and has none: enrols after the password, or needs a recovery code first.'),
+  fallback: flag().default(true).describe('Send the code by e-mail when the text message cannot be sent.'),
+  methods: z
+    .array(method)
+    .min(1)
+    .max(20)
+    .prefault([{ use: 'totp' }])
+    .describe('The methods users may enrol, each with the options of its plugin.'),
+})
+
+const sending = z
+  .strictObject({
+    wait: duration().prefault('1m').describe('Between two codes to one account.'),
+    accountPerHour: wholeNumber(1, 1_000).default(5).describe('Codes to one account in an hour.'),
+    accountPerDay: wholeNumber(1, 10_000).default(10).describe('Codes to one account in a day.'),
+    numberPerHour: wholeNumber(1, 1_000).default(3).describe('Text messages to one number in an hour.'),
+    networkPerHour: wholeNumber(1, 100_000).default(20).describe('Codes asked for from one network in an hour.'),
+    linksPerHour: wholeNumber(1, 1_000).default(3).describe('Links to one account in an hour.'),
+    smsPerDay: wholeNumber(0, 10_000_000).default(500).describe('Text messages of the whole installation in a day.'),
+    mailPerDay: wholeNumber(0, 10_000_000).default(5_000).describe('Mails of the whole installation in a day.'),
+  })
+  .transform(({ wait, ...rest }) => ({ waitSeconds: wait, ...rest }))
+
+const session = z
+  .strictObject({
+    duration: duration().prefault('90d').describe('How long a session lives; existing ones follow a change.'),
+    idle: durationOrOff().prefault('off').describe('Ends a session that was not used for this long.'),
+    rememberDevice: durationOrOff()
+      .prefault('30d')
+      .describe('How long "keep me signed in here" stands for the second factor.'),
+  })
+  .transform(({ duration, idle, rememberDevice }) => ({
+    durationSeconds: duration,
+    idleSeconds: idle,
+    rememberDeviceSeconds: rememberDevice,
+  }))
+
+const passwords = z.strictObject({
+  minimumLength: wholeNumber(8, 64).default(8).describe('Characters a new password has at least.'),
+  memoryMiB: wholeNumber(19, 1_024).default(19).describe('Memory of one argon2id hash.'),
+  passes: wholeNumber(2, 20).default(2).describe('Passes of one argon2id hash.'),
+})
+
+const limits = z.strictObject({
+  connections: wholeNumber(16, 1_000_000).default(10_000).describe('Client connections at once.'),
+})
+
+const log = z.strictObject({
+  level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least that is logged.'),
+})
+
+/** What YAML may say. The output still lacks line numbers and has paths as they were written. */
+export const settingsSchema = z.strictObject({
+  name: line(60).default('Gatelodge').describe('What users know this service as, on pages and in messages.'),
+  listen: listenAddress().prefault('127.0.0.1:8080').describe('Where the gateway listens, as host:port.'),
+  publicUrl: publicUrl()
+    .exactOptional()
+    .describe('The address people type; links in mail start here. May be left out on a loopback address only.'),
+  prefix: ownPrefix().prefault('/.gatelodge').describe('Where the gateway’s own pages live on every site.'),
+  trustedProxies: z.array(addressRange()).default([]).describe('Proxies in front whose X-Forwarded-For counts.'),
+  sites: z.array(site).min(1).max(1_000).describe('The applications behind the gate.'),
+  networks: z.array(network).max(1_000).default([]).describe('Client networks; the first that fits decides.'),
+  secondFactor: secondFactor.prefault({}).describe('Who is asked for a second factor, and by which methods.'),
+  sending: sending.prefault({}).describe('How many codes, links and messages may be sent.'),
+  session: session.prefault({}).describe('How long people stay signed in.'),
+  users: pluginReference('user-directories').prefault({ use: 'local' }).describe('Where users and passwords are kept.'),
+  passwords: passwords.prefault({}).describe('How passwords are chosen and kept.'),
+  mail: pluginReference('mail-transports').exactOptional().describe('How mail is sent.'),
+  store: pluginReference('stores').prefault({ use: 'embedded' }).describe('Where sessions and accounts are kept.'),
+  templates: filePath()
+    .exactOptional()
+    .describe('A directory whose files replace ours of the same name: pages/, mail/, sms/.'),
+  limits: limits.prefault({}).describe('What the whole gateway may be asked for at once.'),
+  log: log.prefault({}).describe('What is logged.'),
+})
+
+/** What the schema alone makes of the file. */
+export type Settings = z.output<typeof settingsSchema>
+type SiteOutput = Settings['sites'][number]
+
+/** 1-based line in the YAML file. */
+interface Placed {
+  readonly line: number
+}
+
+type DeepReadonly<T> =
+  T extends ReadonlyArray<infer Item>
+    ? ReadonlyArray<DeepReadonly<Item>>
+    : T extends object
+      ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+      : T
+
+/** One rule of a site, with its place in the file for `explain`. */
+export type RuleConfig = DeepReadonly<SiteOutput['rules'][number]> & Placed
+/** One application behind the gate. Paths are absolute. */
+export type SiteConfig = DeepReadonly<Omit<SiteOutput, 'rules'>> & Placed & { readonly rules: readonly RuleConfig[] }
+/** One entry of `networks`. */
+export type NetworkConfig = DeepReadonly<Settings['networks'][number]> & Placed
+/** One entry of `secondFactor.methods`: the plugin and its options, and what the gateway itself keeps to. */
+export type MethodConfig = DeepReadonly<Settings['secondFactor']['methods'][number]>
+
+/** The checked, frozen configuration. Durations are seconds, sizes as their names say, paths absolute. */
+export type Config = DeepReadonly<Omit<Settings, 'sites' | 'networks' | 'publicUrl'>> & {
+  /** An origin. On a loopback listener without one, `http://localhost:<port>`, with port 0 as it was written. */
+  readonly publicUrl: string
+  readonly sites: readonly SiteConfig[]
+  readonly networks: readonly NetworkConfig[]
+  /** Absolute path of the YAML file. */
+  readonly file: string
+  /** Directory of the YAML file, where relative paths start. */
+  readonly baseDirectory: string
+}
