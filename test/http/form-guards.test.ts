@@ -1,6 +1,8 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
+import fc from 'fast-check'
 import t from 'tap'
 import { FormTokens } from '../../src/http/form-token.js'
+import { returnPath } from '../../src/http/return-path.js'
 import { isSameOrigin } from '../../src/http/same-origin.js'
 
 const own = 'https://crm.example.com'
@@ -65,4 +67,89 @@ t.test('a form token is worth something in one browser, for one purpose, for hal
   t.notOk(tokens.check(token, 'sign-in', 'cookie'), 'after twelve hours')
   now -= 24 * 60 * 60 * 1000
   t.notOk(tokens.check(token, 'sign-in', 'cookie'), 'before it was made')
+})
+
+t.test('the way back after signing in stays on the site', async (t) => {
+  const places = { prefix: '/.gatelodge', isOnSite: (path: string) => !path.startsWith('/elsewhere') }
+  const kept = [
+    '/',
+    '/reports',
+    '/reports/2024?sort=date&next=//x',
+    '/r%C3%A9sum%C3%A9',
+    '/.gatelodge/account',
+    '/.gatelodge/account/devices',
+    '/.gatelodgeling',
+  ]
+  for (const path of kept) t.equal(returnPath(path, places), path)
+
+  const refused = [
+    undefined,
+    ['/reports', '/reports'],
+    '',
+    'reports',
+    'https://evil.example/',
+    'javascript:alert(1)',
+    '//evil.example',
+    '///evil.example',
+    '/\\evil.example',
+    '\\\\evil.example',
+    '/\t/evil.example',
+    '/%09/evil.example',
+    '/%5cevil.example',
+    '/%2f%2fevil.example',
+    '/..//evil.example',
+    '/.//evil.example',
+    '/%2e%2e//evil.example',
+    ' //evil.example',
+    '/reports\r\nSet-Cookie: a=b',
+    '/reports#//evil.example',
+    '/@evil.example/../..//evil.example',
+    '/.gatelodge',
+    '/.gatelodge/sign-out',
+    '/.gatelodge/sign-in?return=/',
+    '/%2egatelodge/sign-out',
+    '/.gatelodge/accounts',
+    '/.gatelodge/account/../sign-out',
+    '/elsewhere',
+  ]
+  for (const value of refused) t.equal(returnPath(value, places), '/', JSON.stringify(value))
+
+  const alphabet = [
+    '/',
+    '\\',
+    '.',
+    '%2f',
+    '%5C',
+    '%2e',
+    '%',
+    ':',
+    '@',
+    '?',
+    '#',
+    ';',
+    '\t',
+    '\n',
+    ' ',
+    'é',
+    'evil.example',
+    'a',
+  ]
+  const tricky = fc
+    .array(fc.oneof(fc.constantFrom(...alphabet), fc.string({ unit: 'binary', maxLength: 3 })))
+    .map((parts) => parts.join(''))
+  const anything = fc.oneof(
+    tricky,
+    tricky.map((rest) => `/${rest}`),
+    fc.webUrl(),
+    fc.string({ unit: 'binary' }),
+    fc.anything(),
+  )
+  fc.assert(
+    fc.property(anything, (value) => {
+      const result = returnPath(value, places)
+      const url = new URL(result, 'https://a.example')
+      return url.origin === 'https://a.example' && result.startsWith('/') && /^[\x21-\x7e]+$/.test(result)
+    }),
+    { numRuns: 5000 },
+  )
 })
