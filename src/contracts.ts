@@ -96,6 +96,8 @@ export interface FactorMessage {
 export interface SmsTransport {
   /** @throws {@link TransportError} */
   send(message: { readonly to: string; readonly text: string }): Promise<void>
+  /** The latest messages, oldest first. Only where messages are kept instead of sent: `outbox` has it. */
+  kept?(): Promise<readonly KeptMessage[]>
   close?(): Promise<void>
 }
 
@@ -111,6 +113,8 @@ export interface Mail {
 export interface MailTransport {
   /** @throws {@link TransportError} */
   send(mail: Mail): Promise<void>
+  /** The latest messages, oldest first. Only where messages are kept instead of sent: `outbox` has it. */
+  kept?(): Promise<readonly KeptMessage[]>
   close?(): Promise<void>
 }
 
@@ -122,10 +126,62 @@ export class TransportError extends Error {
    * never sent again by itself.
    */
   readonly reason: 'refused' | 'unavailable' | 'unknown'
-  constructor(reason: 'refused' | 'unavailable' | 'unknown', message: string) {
+  /** When the provider said when to come back. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(
+    reason: 'refused' | 'unavailable' | 'unknown',
+    message: string,
+    more: { readonly retryAfterSeconds?: number | undefined } = {},
+  ) {
     super(message)
     this.reason = reason
+    this.retryAfterSeconds = more.retryAfterSeconds
   }
+}
+
+/**
+ * What a provider's HTTP status other than success means for the message. A 5xx other than 503 is `unknown`: a provider
+ * that fails half-way may have sent. Redirects are refused: they would carry text and credentials to another host.
+ * @param retryAfter the answer's `Retry-After`; only its form in seconds is read
+ */
+export function httpStatusError(status: number, retryAfter?: string | string[]): TransportError {
+  const message = `The provider answered with HTTP status ${status}`
+  if (status !== 429 && status !== 503) return new TransportError(status >= 500 ? 'unknown' : 'refused', message)
+  const retryAfterSeconds =
+    typeof retryAfter === 'string' && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : undefined
+  return new TransportError('unavailable', message, { retryAfterSeconds })
+}
+
+/** System and undici codes of connections that were never made: nothing can have been sent over them. */
+const neverConnected = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
+/** What a failed HTTP exchange means for the message: `unknown` unless it is certain that nothing was sent. */
+export function httpFailureError(error: unknown): TransportError {
+  if (error instanceof TransportError) return error
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (typeof code !== 'string') return new TransportError('unknown', 'The provider gave no usable answer in time')
+  if (neverConnected.has(code)) return new TransportError('unavailable', `The provider cannot be reached: ${code}`)
+  if (/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO/.test(code)) {
+    return new TransportError('refused', `The provider's certificate was not accepted: ${code}`)
+  }
+  return new TransportError('unknown', `The connection to the provider failed: ${code}`)
+}
+
+/** A message as a development transport keeps it. */
+export interface KeptMessage {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly to: string
+  readonly subject?: string
+  readonly text: string
+  readonly html?: string
 }
 
 /**
@@ -195,6 +251,8 @@ export interface Host {
   /** A place of the plugin's own in the gateway's store: no key of anybody else can be read or written through it. */
   readonly store: Store
   readonly passwords: Passwords
+  /** The mail server the file names under `mail`, for plugins that send mail and name no transport of their own. */
+  readonly mail?: MailTransport | undefined
   /** Builds another plugin that this one's options name. It is closed with the gateway. */
   load<Kind extends PluginKind>(kind: Kind, reference: PluginReference): Promise<PluginKinds[Kind]>
 }
