@@ -9,7 +9,8 @@ import { definePlugin, type Mail, type MailTransport, TransportError } from '../
 const plainAddress = /^[^\s\x00-\x1f\x7f"(),:;<>@[\\\]]{1,64}@[^\s\x00-\x1f\x7f"(),:;<>@[\\\]]{1,253}$/
 
 const sender = z.string().transform((text, context) => {
-  const [found, ...more] = parseAddresses(text, { flatten: true })
+  // The parser drops what follows a line break without a word.
+  const [found, ...more] = /[\x00-\x1f\x7f]/.test(text) ? [] : parseAddresses(text, { flatten: true })
   if (found !== undefined && more.length === 0 && plainAddress.test(found.address)) return found
   context.addIssue('must be one mail address, as in Sign-in <no-reply@example.com>')
   return z.NEVER
