@@ -77,7 +77,8 @@ function tag(tool: Tool): Html {
 <p class="shelf">${tool.shelf}</p>
 <h2><a href="/tools/${tool.id}">${tool.name}</a></h2>
 <p class="note">${tool.note}</p>
-<p class="stamp">${isOut ? `Out: ${tool.lentTo}` : 'In'}</p>
+<p class="stamp">${isOut ? 'Out' : 'In'}</p>
+<p class="has">${isOut ? html`<b>${tool.lentTo}</b> has it` : undefined}</p>
 <form method="post" action="/tools/${tool.id}/hand-over"><button class="${isOut ? 'plain' : ''}">${isOut ? 'Bring back' : 'Borrow'}<span class="unseen"> ${tool.name}</span></button></form>
 </li>`
 }
@@ -147,7 +148,7 @@ export function officePage(person: Person | undefined, headers: readonly (readon
 <section aria-labelledby="told"><h2 id="told">What the desk was told about you</h2>
 <p>${person ? html`${person.name}${person.email ? ` <${person.email}>` : ''}, groups: ${person.groups.join(', ') || 'none'}.` : 'Nothing.'}
 These are all the header fields of your request, as they arrived here:</p>
-<div class="wide" tabindex="0" role="region" aria-labelledby="told"><table><thead><tr><th scope="col">Field</th><th scope="col">Value</th></tr></thead>
+<div class="wide" tabindex="0" role="region" aria-label="Header fields"><table><thead><tr><th scope="col">Field</th><th scope="col">Value</th></tr></thead>
 <tbody>${headers.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>`)}</tbody></table></div>
 </section>`
 }
