@@ -56,7 +56,7 @@ told it your name.</p>
 
 function whoIsHere(person: Person | undefined): Html {
   if (!person) return html`<p class="who">Nobody is signed in</p>`
-  return html`<p class="who"><span>Signed in as <a href="/.gatelodge/account"><b>${person.name}</b></a></span>
+  return html`<p class="who"><span><span class="as">Signed in as</span> <a href="/.gatelodge/account"><b>${person.name}</b></a></span>
 <a href="/.gatelodge/sign-out">Sign out</a></p>`
 }
 
