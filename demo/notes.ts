@@ -1,0 +1,63 @@
+/** What the gateway wrote to its log. */
+type LogFields = Readonly<Record<string, unknown>>
+
+/** Audit events in the words of someone who watches; the rest of the log is not for the demonstration's terminal. */
+const sentences: Readonly<Record<string, (fields: LogFields) => string>> = {
+  'sign-in.password': (fields) =>
+    fields['outcome'] === 'success'
+      ? `${whoOf(fields)} gave the right password`
+      : 'somebody gave a wrong name or password',
+  'sign-in.second-factor': (fields) =>
+    fields['outcome'] === 'success' ? `${whoOf(fields)} gave the right code` : `${whoOf(fields)} gave a wrong code`,
+  'sign-in.link': (fields) => `${whoOf(fields)} came in by a link`,
+  'session.opened': (fields) => `${whoOf(fields)} is signed in`,
+  'session.ended': (fields) => `${whoOf(fields)} is signed out`,
+  'factor.enrolled': (fields) => `${whoOf(fields)} set up a second factor`,
+  'throttle.on': () => 'too many tries: answers wait now',
+  'access.denied': (fields) => `${whoOf(fields)} was not let in`,
+}
+
+/**
+ * One short line for one line of the log, or `undefined` when there is nothing to tell. Messages in the outbox are shown
+ * whole, because nobody else will receive them.
+ */
+export function noteOf(line: string): string | undefined {
+  const fields = fieldsOf(line)
+  if (!fields) return undefined
+  const at = timeOf(fields)
+  const { outbox, event, level } = fields
+  if (typeof outbox === 'object' && outbox !== null) return `${at}  outbox   ${messageOf(outbox)}`
+  const sentence = typeof event === 'string' ? sentences[event] : undefined
+  if (sentence) return `${at}  sign-in  ${sentence(fields)}`
+  if (level === 'error' || level === 'warn') return `${at}  ${level.padEnd(7)}  ${printable(fields['msg'])}`
+  return undefined
+}
+
+function messageOf(outbox: object): string {
+  const { to, subject, text } = outbox as LogFields
+  const lines = [`to ${printable(to)}${subject === undefined ? '' : `: ${printable(subject)}`}`]
+  for (const each of String(text ?? '').split('\n')) lines.push(`                   ${printable(each)}`)
+  return lines.join('\n')
+}
+
+function fieldsOf(line: string): LogFields | undefined {
+  try {
+    const fields: unknown = JSON.parse(line)
+    return typeof fields === 'object' && fields !== null ? (fields as LogFields) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function whoOf({ username }: LogFields): string {
+  return username === undefined ? 'somebody' : printable(username)
+}
+
+function timeOf({ time }: LogFields): string {
+  return typeof time === 'string' ? time.slice(11, 19) : '        '
+}
+
+/** What a stranger typed must not drive the terminal. */
+function printable(text: unknown): string {
+  return String(text ?? '').replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?')
+}
