@@ -16,6 +16,11 @@ export interface User {
   readonly groups: readonly string[]
 }
 
+/** The form in which usernames are compared, here and in every directory: `Ada`, `ADA` and full-width `Ａｄａ` are one. */
+export function foldUsername(username: string): string {
+  return username.normalize('NFKC').toLowerCase().normalize('NFKC')
+}
+
 /** How a directory is asked for users: exactly one of the three. */
 export type UserQuery = { readonly id: string } | { readonly username: string } | { readonly email: string }
 
