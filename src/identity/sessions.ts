@@ -1,0 +1,289 @@
+import { LruMap } from 'toad-cache'
+import type { Audit } from '../audit/audit.js'
+import type { Store, User } from '../contracts.js'
+import type { Account, Accounts } from './accounts.js'
+import type { ClientFacts } from './client-facts.js'
+import type { Epoch } from './epoch.js'
+import type { Installation } from './installation.js'
+import { Records } from './records.js'
+import { drawToken, hashOf, isToken } from './secret.js'
+
+/** Fully signed in. The store keeps it under the hash of the token, which only the browser has. */
+export interface Session {
+  /** SHA-256 of the token in base64url. */
+  readonly id: string
+  readonly accountId: string
+  /** As of the sign-in: what identity headers say. */
+  readonly user: User
+  readonly openedAt: number
+  readonly passwordAt?: number
+  readonly secondFactorAt?: number
+  /** A remembered device stood for the second factor. */
+  readonly deviceAt?: number
+  /** What it was opened with, in order, as in `['password', 'totp']`. */
+  readonly via: readonly string[]
+  /** Of the account, and of the installation, when the password was judged: an older number than theirs opens nothing. */
+  readonly generation: number
+  readonly installation: number
+  /** Canonical address at sign-in. */
+  readonly client: string
+  readonly userAgent: string
+  /** Touched now and then, and only while sessions end by being idle. */
+  readonly seenAt?: number
+}
+
+export interface OpenSession {
+  readonly session: Session
+  readonly account: Account
+}
+
+/** Read anew at every look, so that sessions that exist follow when a setting changes. */
+export interface SessionSettings {
+  durationSeconds: number
+  idleSeconds?: number
+}
+
+/** What a session is opened with. */
+export interface SessionStart {
+  readonly user: User
+  /** The generations that held when the password was judged, not those of now. */
+  readonly generation: number
+  readonly installation: number
+  readonly passwordAt?: number
+  readonly secondFactorAt?: number
+  readonly deviceAt?: number
+  readonly via: readonly string[]
+  readonly client: ClientFacts
+  /** The session this one stands in for: it ends. */
+  readonly replaces?: string
+}
+
+/** Sessions of all users. A request with a known session costs one SHA-256 and one read of the epoch. */
+export class Sessions {
+  readonly #records: Records<Session>
+  readonly #byAccount: Records<number>
+  readonly #copies = new LruMap<Copy>(COPIES)
+  readonly #accounts: Accounts
+  readonly #epoch: Epoch
+  readonly #installation: Installation
+  readonly #audit: Audit
+  readonly #settings: SessionSettings
+  readonly #now: () => number
+
+  constructor(parts: {
+    store: Store
+    accounts: Accounts
+    epoch: Epoch
+    installation: Installation
+    audit: Audit
+    settings: SessionSettings
+    now: () => number
+  }) {
+    this.#records = new Records(parts.store, 'session/')
+    this.#byAccount = new Records(parts.store, 'session-of/')
+    this.#accounts = parts.accounts
+    this.#epoch = parts.epoch
+    this.#installation = parts.installation
+    this.#audit = parts.audit
+    this.#settings = parts.settings
+    this.#now = parts.now
+  }
+
+  /** The session of this token, if it opens anything now. */
+  async find(token: string | undefined): Promise<OpenSession | undefined> {
+    if (token === undefined || !isToken(token)) return undefined
+    const id = hashOf(token)
+    const epoch = await this.#epoch.read()
+    const copy = this.#copies.get(id)
+    const now = this.#now()
+    if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && this.#isFresh(copy.open.session, now)) return copy.open
+    return this.#load(id, epoch, now)
+  }
+
+  async open(start: SessionStart): Promise<{ readonly token: string; readonly session: Session }> {
+    const token = drawToken()
+    const now = this.#now()
+    const session: Session = {
+      id: hashOf(token),
+      accountId: start.user.id,
+      user: start.user,
+      openedAt: now,
+      ...(start.passwordAt === undefined ? {} : { passwordAt: start.passwordAt }),
+      ...(start.secondFactorAt === undefined ? {} : { secondFactorAt: start.secondFactorAt }),
+      ...(start.deviceAt === undefined ? {} : { deviceAt: start.deviceAt }),
+      via: start.via,
+      generation: start.generation,
+      installation: start.installation,
+      client: start.client.address,
+      userAgent: start.client.userAgent.slice(0, 256),
+    }
+    // Longer than any duration: whether it is over is decided at every look, by the setting of that moment.
+    const ttl = Math.max(this.#settings.durationSeconds, KEPT_SECONDS)
+    await Promise.all([
+      this.#records.set(session.id, session, ttl),
+      this.#byAccount.set(indexKey(session), now, ttl),
+      start.replaces === undefined ? undefined : this.#remove(start.replaces),
+    ])
+    if (start.replaces !== undefined) await this.#epoch.raise()
+    await this.#record(session, 'session.opened', start.client, start.via.join('+'))
+    return { token, session }
+  }
+
+  /** Signs out. @returns whether there was such a session */
+  async end(token: string | undefined, client?: ClientFacts): Promise<boolean> {
+    if (token === undefined || !isToken(token)) return false
+    return this.endOne(hashOf(token), 'signed-out', client)
+  }
+
+  /** Ends one session by its id, as from a list of sessions. */
+  async endOne(id: string, reason: string, client?: ClientFacts): Promise<boolean> {
+    const ended = await this.#remove(id)
+    if (ended === undefined) return false
+    await this.#epoch.raise()
+    await this.#record(ended, 'session.ended', client, undefined, reason)
+    return true
+  }
+
+  /** Ends every session and pending sign-in of an account. @returns whether there is such an account */
+  async endAll(accountId: string, client?: ClientFacts): Promise<boolean> {
+    const account = await this.#accounts.endAll(accountId)
+    if (account === undefined) return false
+    await this.#audit.record({
+      event: 'session.ended',
+      outcome: 'success',
+      accountId,
+      username: account.username,
+      reason: 'all-of-account',
+      ...(client === undefined ? {} : { client }),
+    })
+    for await (const [key] of this.#byAccount.all(`${accountId}/`)) {
+      await Promise.all([this.#records.delete(key.slice(accountId.length + 1)), this.#byAccount.delete(key)])
+    }
+    return true
+  }
+
+  /** Ends every session and pending sign-in of everybody. */
+  async clear(client?: ClientFacts): Promise<void> {
+    await this.#installation.raise()
+    await this.#audit.record({
+      event: 'session.cleared',
+      outcome: 'success',
+      ...(client === undefined ? {} : { client }),
+    })
+  }
+
+  /** The sessions that open something now, of one account or of all. */
+  async *list(accountId?: string): AsyncGenerator<OpenSession> {
+    const epoch = await this.#epoch.read()
+    const under = accountId === undefined ? '' : `${accountId}/`
+    for await (const [key] of this.#byAccount.all(under)) {
+      const open = await this.#load(key.slice(key.lastIndexOf('/') + 1), epoch, this.#now(), false)
+      if (open !== undefined) yield open
+    }
+  }
+
+  /**
+   * Calls the listener whenever a session may have ended, in this process or another; what hangs on a session then
+   * asks for it again.
+   * @returns what ends the calls
+   */
+  onEnded(listener: () => void): () => void {
+    return this.#epoch.onChange(listener)
+  }
+
+  async #load(id: string, epoch: string, now: number, keep = true): Promise<OpenSession | undefined> {
+    const session = await this.#records.get(id)
+    if (session === undefined) return undefined
+    if (!this.#isAlive(session, now)) {
+      await this.#expire(session)
+      return undefined
+    }
+    const [account, installation] = await Promise.all([
+      this.#accounts.find(session.accountId),
+      this.#installation.generation(),
+    ])
+    if (account === undefined || account.status !== 'active' || account.role === 'api') return undefined
+    if (session.generation !== account.generation || session.installation !== installation) return undefined
+    const open: OpenSession = { session: keep ? await this.#touch(session, now) : session, account }
+    if (keep) this.#copies.set(id, { open, epoch, readAt: now })
+    return open
+  }
+
+  /** Alive as far as this copy knows; another process may have touched it since. */
+  #isFresh(session: Session, now: number): boolean {
+    return this.#isAlive(session, now) && !this.#wantsTouch(session, now)
+  }
+
+  #isAlive({ openedAt, seenAt }: Session, now: number): boolean {
+    const { durationSeconds, idleSeconds } = this.#settings
+    if (now >= openedAt + durationSeconds * 1000) return false
+    return idleSeconds === undefined || now < (seenAt ?? openedAt) + idleSeconds * 1000
+  }
+
+  #wantsTouch({ openedAt, seenAt }: Session, now: number): boolean {
+    const { idleSeconds } = this.#settings
+    return idleSeconds !== undefined && now >= (seenAt ?? openedAt) + (idleSeconds * 1000) / TOUCHES
+  }
+
+  /** By `replace`, so that a session that ended meanwhile does not come back to life. */
+  async #touch(session: Session, now: number): Promise<Session> {
+    if (!this.#wantsTouch(session, now)) return session
+    const touched = { ...session, seenAt: now }
+    await this.#records.replace(session.id, session, touched)
+    return touched
+  }
+
+  async #expire(session: Session): Promise<void> {
+    const ended = await this.#remove(session.id)
+    if (ended !== undefined) await this.#record(ended, 'session.ended', undefined, undefined, 'expired')
+  }
+
+  /** @returns the session when this call was the one that removed it */
+  async #remove(id: string): Promise<Session | undefined> {
+    const session = await this.#records.get(id)
+    if (session === undefined || !(await this.#records.delete(id))) return undefined
+    await this.#byAccount.delete(indexKey(session))
+    return session
+  }
+
+  #record(
+    session: Session,
+    event: 'session.opened' | 'session.ended',
+    client?: ClientFacts,
+    method?: string,
+    reason?: string,
+  ): Promise<void> {
+    return this.#audit.record({
+      event,
+      outcome: 'success',
+      accountId: session.accountId,
+      username: session.user.username,
+      sessionPrefix: session.id.slice(0, 8),
+      ...(client === undefined ? {} : { client }),
+      ...(method === undefined ? {} : { method }),
+      ...(reason === undefined ? {} : { reason }),
+    })
+  }
+}
+
+interface Copy {
+  readonly open: OpenSession
+  readonly epoch: string
+  readonly readAt: number
+}
+
+/** About 2 KB each. */
+const COPIES = 10_000
+
+/** A process that dies between a change and the new epoch leaves copies elsewhere; they last no longer than this. */
+const COPY_MS = 30_000
+
+/** 400 days: existing sessions can follow when the duration grows up to this. */
+const KEPT_SECONDS = 400 * 24 * 60 * 60
+
+/** An idle time is measured in steps of a tenth, so that most requests write nothing. */
+const TOUCHES = 10
+
+function indexKey({ accountId, id }: Session): string {
+  return `${accountId}/${id}`
+}
