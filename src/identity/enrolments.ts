@@ -1,0 +1,106 @@
+import type { Json, Store } from '../contracts.js'
+import { type Account, type Accounts, raised } from './accounts.js'
+import { Records } from './records.js'
+import { drawToken, hashOf } from './secret.js'
+
+/** One user's registered instance of a second factor. It counts only while the account names it. */
+export interface Enrolment {
+  readonly id: string
+  readonly accountId: string
+  /** What YAML calls the second factor, as in `totp`. */
+  readonly method: string
+  /** What the user calls it. */
+  readonly name: string
+  /** The plugin's own: a secret, a counter. */
+  readonly enrolment: Json
+  readonly createdAt: number
+  readonly lastUsedAt?: number
+}
+
+/** The second factors users registered, and which answers were used up. */
+export class Enrolments {
+  readonly #records: Records<Enrolment>
+  readonly #spent: Records<true>
+  readonly #accounts: Accounts
+  readonly #now: () => number
+
+  constructor({ store, accounts, now }: { store: Store; accounts: Accounts; now: () => number }) {
+    this.#records = new Records(store, 'enrolment/')
+    this.#spent = new Records(store, 'spent/')
+    this.#accounts = accounts
+    this.#now = now
+  }
+
+  /** An active enrolment of the account. */
+  async find(account: Account, id: string): Promise<Enrolment | undefined> {
+    if (!account.enrolled.some((enrolled) => enrolled.id === id)) return undefined
+    return this.#records.get(key(account.id, id))
+  }
+
+  async list(account: Account): Promise<readonly Enrolment[]> {
+    const found = await Promise.all(account.enrolled.map(({ id }) => this.#records.get(key(account.id, id))))
+    return found.filter((enrolment) => enrolment !== undefined)
+  }
+
+  /**
+   * Makes a confirmed enrolment active. The record comes first and the account, whose one write makes it count, second.
+   * @returns `undefined` when the account was revoked meanwhile
+   */
+  async activate(
+    account: Pick<Account, 'id' | 'generation'>,
+    { method, name, enrolment }: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
+  ): Promise<Enrolment | undefined> {
+    const made: Enrolment = {
+      id: drawToken().slice(0, 16),
+      accountId: account.id,
+      method,
+      name,
+      enrolment,
+      createdAt: this.#now(),
+    }
+    await this.#records.set(key(account.id, made.id), made)
+    const changed = await this.#accounts.change(account.id, (now) =>
+      now.generation === account.generation && now.status === 'active'
+        ? { ...now, enrolled: [...now.enrolled, { id: made.id, method }] }
+        : now,
+    )
+    if (changed?.enrolled.some(({ id }) => id === made.id)) return made
+    await this.#records.delete(key(account.id, made.id))
+    return undefined
+  }
+
+  /**
+   * Uses an answer up, over all sessions and processes.
+   * @param grown what the enrolment becomes by it, where the factor counts
+   * @returns false when the answer was used before, or another one was faster
+   */
+  async spend(used: Enrolment, answer: string, grown?: Json): Promise<boolean> {
+    if (!(await this.#spent.add(`${used.id}/${hashOf(answer)}`, true, SPENT_SECONDS))) return false
+    const next = { ...used, lastUsedAt: this.#now(), ...(grown === undefined ? {} : { enrolment: grown }) }
+    const kept = await this.#records.replace(key(used.accountId, used.id), used, next)
+    // Without growth the marker alone decides; `lastUsedAt` may lose against another right answer.
+    return kept || grown === undefined
+  }
+
+  /**
+   * Takes every second factor off the account and ends what they had opened, in one write; the records follow.
+   * @returns how many there were; `undefined` when there is no such account
+   */
+  async reset(accountId: string): Promise<number | undefined> {
+    let removed: Account['enrolled'] = []
+    const changed = await this.#accounts.change(accountId, (account) => {
+      removed = account.enrolled
+      const { preferred: _, ...rest } = account
+      return { ...raised(rest), enrolled: [] }
+    })
+    await Promise.all(removed.map(({ id }) => this.#records.delete(key(accountId, id))))
+    return changed && removed.length
+  }
+}
+
+/** Longer than any checked answer is good for. */
+const SPENT_SECONDS = 10 * 60
+
+function key(accountId: string, id: string): string {
+  return `${accountId}/${id}`
+}

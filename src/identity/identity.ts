@@ -1,0 +1,42 @@
+import type { Audit } from '../audit/audit.js'
+import type { SecondFactor, Store, UserDirectory } from '../contracts.js'
+import { Accounts } from './accounts.js'
+import { Attempts } from './attempts.js'
+import { Enrolments } from './enrolments.js'
+import { Epoch } from './epoch.js'
+import { Installation } from './installation.js'
+import { PendingSignIns } from './pending.js'
+import { type SessionSettings, Sessions } from './sessions.js'
+import { SignIn } from './sign-in.js'
+
+/** Everything of this room, put together. */
+export interface Identity {
+  readonly accounts: Accounts
+  readonly enrolments: Enrolments
+  readonly sessions: Sessions
+  readonly signIn: SignIn
+  readonly installation: Installation
+  readonly epoch: Epoch
+  close(): void
+}
+
+export async function openIdentity(parts: {
+  store: Store
+  directory: UserDirectory
+  /** By the name YAML gives them, in the order they are offered. */
+  factors: ReadonlyMap<string, SecondFactor>
+  audit: Audit
+  settings: SessionSettings
+  now: () => number
+}): Promise<Identity> {
+  const { store, now } = parts
+  const epoch = new Epoch({ store })
+  const installation = await Installation.open({ store, epoch })
+  const accounts = new Accounts({ store, epoch, now })
+  const enrolments = new Enrolments({ store, accounts, now })
+  const sessions = new Sessions({ ...parts, accounts, epoch, installation })
+  const pending = new PendingSignIns({ store, now })
+  const attempts = new Attempts({ store, now })
+  const signIn = new SignIn({ ...parts, accounts, enrolments, sessions, pending, attempts, installation })
+  return { accounts, enrolments, sessions, signIn, installation, epoch, close: () => epoch.close() }
+}
