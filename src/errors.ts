@@ -18,6 +18,8 @@ export const errors = {
   'sign-in.required': { status: 401, sentence: 'Sign in first.' },
   'sign-in.second-factor-required': { status: 401, sentence: 'A second factor is needed: sign in again with a code.' },
   'sign-in.enrolment-required': { status: 401, sentence: 'A second factor must be set up before this can be opened.' },
+  'sign-in.refused': { status: 422, sentence: 'The username or the password is not right.' },
+  'sign-in.wrong-code': { status: 422, sentence: 'The code is not right.' },
   'sign-in.expired': { status: 400, sentence: 'This page was open too long. Start again.' },
   'sign-in.throttled': { status: 429, sentence: 'There were too many tries. Wait, then try again.' },
   'password.busy': {

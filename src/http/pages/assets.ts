@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { GatelodgeError } from '../../errors.js'
 
 const BUILT_IN = fileURLToPath(new URL('../../../../assets/', import.meta.url))
 
@@ -55,5 +57,19 @@ export class Assets {
       const type = TYPES.get(extname(name))
       if (type !== undefined) this.#files.set(name, { type, bytes: readFileSync(join(directory, name)) })
     }
+  }
+}
+
+/** Asked for under the version it has, a file may be kept for a year; under another one, as while gateways are being replaced, not at all. */
+export function serveAsset(assets: Assets) {
+  return async (
+    request: FastifyRequest<{ Params: { version: string; name: string } }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> => {
+    const { version, name } = request.params
+    const asset = assets.find(name)
+    if (asset === undefined) throw new GatelodgeError('not-found')
+    if (version === assets.version) reply.header('cache-control', 'public, max-age=31536000, immutable')
+    return reply.type(asset.type).send(asset.bytes)
   }
 }

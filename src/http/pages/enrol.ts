@@ -1,0 +1,89 @@
+import type { FastifyReply } from 'fastify'
+import type { Json } from '../../contracts.js'
+import { GatelodgeError } from '../../errors.js'
+import type { Method, PendingView } from '../../identity/sign-in.js'
+import { loadPending } from './pending.js'
+import { showExpired, showThrottled } from './refusals.js'
+import type { Visit } from './visit.js'
+
+/** Which second factor to take over; with only one there is nothing to choose. */
+export async function showEnrol(visit: Visit): Promise<FastifyReply> {
+  const wanted = visit.returnPath(visit.parameter('return'))
+  const { view, elsewhere } = await loadPending(visit, 'enrol', wanted)
+  if (elsewhere !== undefined) return elsewhere
+  const returnTo = wanted === '/' ? view.returnTo : wanted
+  const [only, ...others] = view.methods
+  if (only !== undefined && others.length === 0) return visit.goTo(visit.own(`/enrol/${only.id}`, returnTo))
+  const methods = view.methods.map((method) => ({ ...method, address: visit.own(`/enrol/${method.id}`, returnTo) }))
+  return visit.page('enrol', { ...(await common(visit, view, returnTo)), methods })
+}
+
+export async function showEnrolMethod(visit: Visit, id: string): Promise<FastifyReply> {
+  const wanted = visit.returnPath(visit.parameter('return'))
+  const { view, elsewhere } = await loadPending(visit, 'enrol', wanted)
+  if (elsewhere !== undefined) return elsewhere
+  const returnTo = wanted === '/' ? view.returnTo : wanted
+  if (view.retryAfterSeconds !== undefined) {
+    return showThrottled(visit, view.retryAfterSeconds, visit.own(`/enrol/${id}`, returnTo))
+  }
+  const method = findMethod(view, id)
+  const begun = await visit.parts.signIn.beginEnrolment(visit.pendingToken, id)
+  if (begun === undefined) return showExpired(visit)
+  return visit.page('enrol-method', await form(visit, view, method, begun.show, returnTo))
+}
+
+export async function submitEnrolMethod(visit: Visit, id: string): Promise<FastifyReply> {
+  const { signIn, entrance } = visit.parts
+  const view = await signIn.pending(visit.pendingToken)
+  if (!visit.hasFormToken('enrol', visit.pendingToken) || view?.mode !== 'enrol') return showExpired(visit)
+  const method = findMethod(view, id)
+  const returnTo = visit.returnPath(visit.field('return') || view.returnTo)
+  const begun = await signIn.beginEnrolment(visit.pendingToken, id)
+  if (begun === undefined) return showExpired(visit)
+
+  const code = visit.field('code').trim()
+  const again = await form(visit, view, method, begun.show, returnTo)
+  if (code === '') return visit.refuse('sign-in.wrong-code', 'enrol-method', { ...again, fault: 'empty' })
+  const result = await signIn.confirmEnrolment(visit.pendingToken, code, entrance.client(visit.request))
+  if (result.outcome === 'session') {
+    visit.startSession(result.token)
+    const account = visit.own('/account')
+    return visit.goTo(returnTo === account ? `${account}?done=enrolled` : returnTo)
+  }
+  if (result.outcome === 'expired') return showExpired(visit)
+  const left = await signIn.pending(visit.pendingToken)
+  const wait = result.outcome === 'throttled' ? result.retryAfterSeconds : left?.retryAfterSeconds
+  if (wait !== undefined) return showThrottled(visit, wait, visit.own(`/enrol/${id}`, returnTo))
+  return visit.refuse('sign-in.wrong-code', 'enrol-method', { ...again, ...left, method, fault: 'wrong' })
+}
+
+function findMethod({ methods }: PendingView, id: string): Method {
+  const method = methods.find((method) => method.id === id)
+  if (method === undefined) throw new GatelodgeError('not-found')
+  return method
+}
+
+async function form(visit: Visit, view: PendingView, method: Method, show: Json, returnTo: string): Promise<object> {
+  return {
+    ...(await common(visit, view, returnTo)),
+    token: visit.formToken('enrol', visit.pendingToken),
+    returnTo,
+    method,
+    show,
+    triesLeft: view.triesLeft,
+    partial: visit.parts.templates.secondFactor(method.use, 'enrol'),
+    otherWays: view.methods.length > 1 ? visit.own('/enrol', returnTo) : undefined,
+  }
+}
+
+async function common(visit: Visit, view: PendingView, returnTo: string): Promise<object> {
+  const open = await visit.session()
+  const account = visit.own('/account')
+  const isFree = open !== undefined && visit.parts.entrance.outcome(visit.request, account, open) === 'allow'
+  return {
+    username: view.username,
+    required: !isFree,
+    notNow: isFree ? account : undefined,
+    startAgain: visit.own('/sign-in', returnTo, 'again'),
+  }
+}

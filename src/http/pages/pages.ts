@@ -1,0 +1,58 @@
+import formbody from '@fastify/formbody'
+import helmet from '@fastify/helmet'
+import view from '@fastify/view'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { GatelodgeError } from '../../errors.js'
+import { isSameOrigin } from '../same-origin.js'
+import { showAccount } from './account.js'
+import { serveAsset } from './assets.js'
+import { showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
+import { commonData, type PagesParts } from './parts.js'
+import { helmetOptions } from './security-headers.js'
+import { showSignIn, submitSignIn } from './sign-in.js'
+import { showSignOut, submitSignOut } from './sign-out.js'
+import { chooseMethod, showVerify, submitVerify } from './verify.js'
+import { Visit } from './visit.js'
+
+/** Larger than any form of ours. */
+const BODY_LIMIT = 16 * 1024
+
+/** The hosted pages, to be registered under the prefix in a scope of their own: their headers are not the applications'. */
+export async function pages(scope: FastifyInstance, { parts }: { parts: PagesParts }): Promise<void> {
+  scope.removeAllContentTypeParsers()
+  await scope.register(formbody, { bodyLimit: BODY_LIMIT })
+  await scope.register(helmet, helmetOptions(parts.secure))
+  await scope.register(view, {
+    engine: { eta: parts.templates },
+    production: true,
+    defaultContext: commonData(parts),
+  })
+  scope.addHook('onRequest', async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    checkOrigin(request, parts.secure)
+  })
+
+  type Page = (visit: Visit, method: string) => Promise<FastifyReply>
+  const on = (page: Page) => (request: FastifyRequest<{ Params: { method?: string } }>, reply: FastifyReply) =>
+    page(new Visit(parts, request, reply), request.params.method ?? '')
+
+  scope.get('/sign-in', on(showSignIn))
+  scope.post('/sign-in', on(submitSignIn))
+  scope.get('/verify', on(showVerify))
+  scope.post('/verify', on(submitVerify))
+  scope.post('/verify/method', on(chooseMethod))
+  scope.get('/enrol', on(showEnrol))
+  scope.get('/enrol/:method', on(showEnrolMethod))
+  scope.post('/enrol/:method', on(submitEnrolMethod))
+  scope.get('/sign-out', on(showSignOut))
+  scope.post('/sign-out', on(submitSignOut))
+  scope.get('/account', on(showAccount))
+  scope.get('/assets/:version/:name', serveAsset(parts.assets))
+}
+
+/** Before the body is read: what another site makes a browser send has no effect and costs next to nothing. */
+function checkOrigin(request: FastifyRequest, secure: boolean): void {
+  if (request.method === 'GET' || request.method === 'HEAD') return
+  const own = `${secure ? 'https' : 'http'}://${request.headers.host}`
+  if (!isSameOrigin(request.headers, own)) throw new GatelodgeError('request.cross-site')
+}

@@ -1,0 +1,49 @@
+import type { FastifyRequest } from 'fastify'
+import type { Outcome } from '../../access/decide.js'
+import type { SecondFactor } from '../../contracts.js'
+import type { ClientFacts } from '../../identity/client-facts.js'
+import type { OpenSession, Sessions } from '../../identity/sessions.js'
+import type { PasswordInput, SignIn } from '../../identity/sign-in.js'
+import type { Cookies } from '../cookies.js'
+import type { FormTokens } from '../form-token.js'
+import type { Assets } from './assets.js'
+import type { Templates } from './templates.js'
+
+/** What the pages ask of the gate. The pages decide nothing. */
+export interface Entrance {
+  /** Where the request comes from, for budgets and audit. */
+  client(request: FastifyRequest): ClientFacts
+  /** Whether an application is served at this decoded path of the host that was asked. */
+  isOnSite(request: FastifyRequest, path: string): boolean
+  /** What a GET of this target on the host that was asked would get; our own targets count as `signed-in`. */
+  outcome(request: FastifyRequest, target: string, open: OpenSession): Outcome
+  /** What policy asks after a right password, on the way to this target. */
+  asks(request: FastifyRequest, target: string): PasswordInput['policy']
+}
+
+/** What every page shows, and an error page is made with. */
+export interface PageLook {
+  /** Of our own pages, as in `/.gatelodge`. */
+  readonly prefix: string
+  /** What the service is called towards its users. */
+  readonly productName: string
+  /** Whether visitors come by https. */
+  readonly secure: boolean
+  readonly templates: Templates
+  readonly assets: Assets
+}
+
+/** What the pages are made with. */
+export interface PagesParts extends PageLook {
+  readonly cookies: Cookies
+  readonly formTokens: FormTokens
+  readonly sessions: Pick<Sessions, 'find' | 'end'>
+  readonly signIn: SignIn
+  readonly secondFactors: ReadonlyMap<string, SecondFactor>
+  readonly entrance: Entrance
+}
+
+/** What the layout of every page needs. */
+export function commonData({ prefix, productName, assets }: PageLook): object {
+  return { prefix, productName, lang: 'en', dir: 'ltr', asset: (name: string) => prefix + assets.path(name) }
+}
