@@ -25,18 +25,17 @@ export function noteOf(line: string): string | undefined {
   const fields = fieldsOf(line)
   if (!fields) return undefined
   const at = timeOf(fields)
-  const { outbox, event, level } = fields
-  if (typeof outbox === 'object' && outbox !== null) return `${at}  outbox   ${messageOf(outbox)}`
+  const { to, text, event, level } = fields
+  if (typeof to === 'string' && typeof text === 'string') return `${at}  outbox   ${messageOf(fields)}`
   const sentence = typeof event === 'string' ? sentences[event] : undefined
   if (sentence) return `${at}  sign-in  ${sentence(fields)}`
   if (level === 'error' || level === 'warn') return `${at}  ${level.padEnd(7)}  ${printable(fields['msg'])}`
   return undefined
 }
 
-function messageOf(outbox: object): string {
-  const { to, subject, text } = outbox as LogFields
+function messageOf({ to, subject, text }: LogFields): string {
   const lines = [`to ${printable(to)}${subject === undefined ? '' : `: ${printable(subject)}`}`]
-  for (const each of String(text ?? '').split('\n')) lines.push(`                   ${printable(each)}`)
+  for (const each of String(text).trimEnd().split('\n')) lines.push(`                   ${printable(each)}`)
   return lines.join('\n')
 }
 

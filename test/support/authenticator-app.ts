@@ -21,3 +21,12 @@ export async function freshCode(key: string, usedAt?: number): Promise<string> {
   }
   return codeAt(key, Date.now())
 }
+
+/**
+ * Waits, if need be, until a code made now and the one before it both stay good for some seconds: the key of an app can be
+ * confirmed with the code before (`codeAt(key, Date.now() - 30_000)`) and used at once with the one of now.
+ */
+export async function untilTwoCodesAreGood(): Promise<void> {
+  const leftMs = 30_000 - (Date.now() % 30_000)
+  if (leftMs < 8_000) await new Promise((resolve) => setTimeout(resolve, leftMs + 50))
+}

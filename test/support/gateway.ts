@@ -41,8 +41,8 @@ export interface RunOutcome {
 }
 
 /**
- * Writes the YAML to a file (with a `listen` on a free port unless it has one, and `store` beside it unless it names one),
- * runs `gatelodge start --config FILE` and waits until `/readyz` answers.
+ * Writes the YAML to a file (with a `listen` on a free port unless it has one, and `store` beside it unless it names one;
+ * `${GATEWAY_PORT}` in it is the port), runs `gatelodge start --config FILE` and waits until `/readyz` answers.
  */
 export async function startGateway(
   t: Scope,
@@ -50,15 +50,16 @@ export async function startGateway(
 ): Promise<RunningGateway> {
   const home = directory ?? (await temporaryDirectory(t))
   await mkdir(home, { recursive: true })
-  const named = /^listen: *[^\n]*:(\d+)/m.exec(yaml)?.[1]
-  const port = named === undefined ? await freePort() : Number(named)
+  const fixedPort = /^listen: *[^\n]*:(\d+)/m.exec(yaml)?.[1]
+  const port = fixedPort === undefined ? await freePort() : Number(fixedPort)
   const configFile = join(home, 'gatelodge.yaml')
-  const listen = named === undefined ? `listen: 127.0.0.1:${port}\n` : ''
+  const listen = fixedPort === undefined ? `listen: 127.0.0.1:${port}\n` : ''
   const store = /^store:/m.test(yaml) ? '' : '\nstore: { use: embedded, path: ./data }\n'
   await writeFile(configFile, `${listen}${yaml}${store}`)
 
   const url = `http://localhost:${port}`
-  const env = { ...process.env, NODE_NO_WARNINGS: '1', ...environment }
+  const named = { ...environment, GATEWAY_PORT: String(port) }
+  const env = { ...process.env, NODE_NO_WARNINGS: '1', ...named }
   let before = ''
   let child: Child | undefined
   async function start(): Promise<void> {
@@ -91,7 +92,7 @@ export async function startGateway(
       runGatelodge([...args, '--config', configFile], {
         ...(input === undefined ? {} : { input }),
         cwd: home,
-        environment,
+        environment: named,
       }),
   }
 }
