@@ -281,3 +281,11 @@ export function definePlugin<Kind extends PluginKind, Options extends z.ZodType>
 export function pluginReference(kind: PluginKind) {
   return z.looseObject({ use: z.string().min(1) }).meta({ pluginKind: kind })
 }
+
+/** For an option that names a file or directory: a relative one starts at the directory of the YAML file; `create` gets it absolute. */
+export function filePath() {
+  return z
+    .string()
+    .regex(/^[^\0]+$/)
+    .meta({ filePath: true, accepts: 'a path; a relative one starts at the directory of this file' })
+}

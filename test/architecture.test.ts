@@ -26,7 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   'plugin-host': ['contracts', 'errors', 'config'],
   config: ['contracts', 'errors', 'access', 'plugin-host'],
   http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit'],
-  commands: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit'],
+  commands: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit', 'config'],
   app: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'http', 'config', 'plugin-host'],
   runtime: ['contracts', 'errors', 'app', 'config', 'http'],
   main: ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],

@@ -11,7 +11,12 @@ export interface Complaint {
   readonly message: string
   readonly accepted?: string
   readonly suggestion?: string
+  /** Where to point when there is nothing at `path` to point at. */
+  readonly near?: Path
 }
+
+/** Unknown keys of one map that are spoken of. */
+const mostKeys = 500
 
 /** What any copy of zod says of one fault. */
 export interface SchemaIssue {
@@ -26,16 +31,17 @@ export interface SchemaIssue {
  * @param valueAt what stands at a path of the checked value
  */
 export function complaintsFor(
-  issue: SchemaIssue,
+  given: SchemaIssue,
   schema: unknown,
   valueAt: (path: Path) => unknown,
   mayQuote: (path: Path) => boolean,
 ): Complaint[] {
+  const issue = given.code === 'custom' || isStandardWords(given.message) ? given : { ...given, code: 'custom' }
   const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)))
   const here = schemaAt(schema, path)
   if (issue.code === 'unrecognized_keys') {
     const keys = Array.isArray(issue['keys']) ? issue['keys'].map(String) : []
-    return keys.map((key) => unknownKey([...path, key], key, keysOf(here) ?? []))
+    return keys.slice(0, mostKeys).map((key) => unknownKey([...path, key], key, keysOf(here) ?? []))
   }
   const accepted = acceptedAt(here, issue)
   const value = valueAt(path)
@@ -109,8 +115,17 @@ function messageFor(issue: SchemaIssue, value: unknown, isWord: boolean, mayQuot
     case 'too_big':
       return sizeMessage(value, 'at most', issue['maximum'])
     default:
-      return issue.message
+      return startLow(issue.message)
   }
+}
+
+/** Words a plugin's author chose are better than ours. */
+function isStandardWords(message: string): boolean {
+  return /^(Invalid|Too (small|big)|Unrecognized|Expected)\b/.test(message)
+}
+
+function startLow(message: string): string {
+  return /^[A-Z][a-z]/.test(message) ? message.charAt(0).toLowerCase() + message.slice(1) : message
 }
 
 function sizeMessage(value: unknown, bound: string, size: unknown): string {

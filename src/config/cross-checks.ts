@@ -1,6 +1,261 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AddressRangeError, AddressRanges } from '../access/client-address.js'
+import { unreachableRules } from '../access/coverage.js'
+import { foldCase, PathPattern } from '../access/path-pattern.js'
+import type { RuleSettings } from '../access/policy.js'
 import type { Complaint } from './complaints.js'
+import type { Path } from './problem.js'
+import { hostName, isLoopback, listenAddress, ownPrefix, pathPrefix, upstreamUrl } from './scalars.js'
+import { ruleSchema } from './schema.js'
 
-/** What only shows when several keys are looked at together. Takes the value as it was written, right or wrong. */
-export function checkTogether(_value: unknown, _baseDirectory: string): Complaint[] {
-  return []
+/**
+ * What only shows when several keys, or a key and the disk, are looked at together. Takes the values as they were
+ * written: parts that are wrong in themselves are passed over, so that one mistake never hides another.
+ */
+export function checkTogether(value: unknown, baseDirectory: string, lineOf: (path: Path) => number): Complaint[] {
+  const top = entriesOf(value)
+  const prefix = parsed(ownPrefix(), top['prefix'] ?? '/.gatelodge')
+  return [
+    ...checkPublicUrl(top),
+    ...checkSites(top, prefix, lineOf),
+    ...listOf(top['sites']).flatMap((site, index) =>
+      checkSite(entriesOf(site), index, { prefix, lineOf, baseDirectory }),
+    ),
+    ...checkNetworks(listOf(top['networks']), lineOf),
+    ...checkMethods(top),
+    ...checkTemplates(top['templates'], baseDirectory),
+  ]
+}
+
+type Entries = Readonly<Record<string, unknown>>
+
+function entriesOf(value: unknown): Entries {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+interface Parser<Output> {
+  safeParse(value: unknown): { readonly success: boolean; readonly data?: Output }
+}
+
+function parsed<Output>(schema: Parser<Output>, value: unknown): Output | undefined {
+  return schema.safeParse(value).data
+}
+
+function checkPublicUrl(top: Entries): Complaint[] {
+  const listen = parsed(listenAddress(), top['listen'] ?? '127.0.0.1:8080')
+  if (top['publicUrl'] !== undefined || !listen || isLoopback(listen.host)) return []
+  const message = 'is missing: others can reach this address, and links in mail have to start with the one they know'
+  return [{ path: ['publicUrl'], at: 'value', near: ['listen'], message, accepted: 'as in https://crm.example.com' }]
+}
+
+function checkSites(top: Entries, prefix: string | undefined, lineOf: (path: Path) => number): Complaint[] {
+  const first = new Map<string, number>()
+  const complaints: Complaint[] = []
+  const listen = parsed(listenAddress(), top['listen'] ?? '127.0.0.1:8080')
+  for (const [index, entry] of listOf(top['sites']).entries()) {
+    const site = entriesOf(entry)
+    const host = site['host'] === undefined ? '' : parsed(hostName(), site['host'])
+    const path = parsed(pathPrefix(), site['path'] ?? '/')
+    if (path !== undefined && prefix !== undefined && isUnder(path, prefix)) {
+      complaints.push({
+        path: ['sites', index, 'path'],
+        at: 'value',
+        message: `lies under ${prefix}, where the gateway’s own pages are`,
+      })
+    }
+    const upstream = parsed(upstreamUrl(), site['upstream'])
+    if (upstream !== undefined && listen !== undefined && isSelf(upstream, listen)) {
+      complaints.push({
+        path: ['sites', index, 'upstream'],
+        at: 'value',
+        message: 'is the address the gateway itself listens on',
+      })
+    }
+    if (host === undefined || path === undefined) continue
+    const key = `${host} ${path}`
+    const earlier = first.get(key)
+    if (earlier === undefined) {
+      first.set(key, index)
+      continue
+    }
+    const message = `has the same host and path as the site in line ${lineOf(['sites', earlier])}`
+    complaints.push({ path: ['sites', index], at: 'value', message, accepted: 'one site for each host and path' })
+  }
+  return complaints
+}
+
+function isUnder(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`)
+}
+
+function isSelf(upstream: string, listen: { readonly host: string; readonly port: number }): boolean {
+  const url = new URL(upstream)
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+  const isAnyHost = listen.host === '0.0.0.0' || listen.host === '::' || isLoopback(listen.host)
+  return port === listen.port && isAnyHost && isLoopback(url.hostname)
+}
+
+interface SiteContext {
+  readonly prefix: string | undefined
+  readonly baseDirectory: string
+  lineOf(path: Path): number
+}
+
+function checkSite(site: Entries, index: number, { prefix, lineOf, baseDirectory }: SiteContext): Complaint[] {
+  const sitePath = parsed(pathPrefix(), site['path'] ?? '/')
+  const complaints: Complaint[] = []
+  const rules = listOf(site['rules']).flatMap((entry, at) => {
+    const rule = parsed(ruleSchema, entry)
+    return rule ? [{ ...rule, line: lineOf(['sites', index, 'rules', at]), at }] : []
+  })
+  const placeInList = new Map<RuleSettings, number>(rules.map((rule) => [rule, rule.at]))
+  for (const { rule, coveredBy } of unreachableRules(rules)) {
+    const path = ['sites', index, 'rules', placeInList.get(rule) ?? 0]
+    const message = `is never reached: the rule in line ${coveredBy.line} (${coveredBy.path}) takes every request first`
+    complaints.push({ path, at: 'value', message, accepted: 'the narrower rule first' })
+  }
+  for (const rule of rules) {
+    const path = ['sites', index, 'rules', rule.at, 'path']
+    if (prefix !== undefined && isUnder(rule.path, prefix)) {
+      complaints.push({ path, at: 'value', message: `is never asked: under ${prefix} are the gateway’s own pages` })
+    } else if (sitePath !== undefined && isOutside(rule, sitePath)) {
+      const accepted = `whole paths, the site’s own included, as in ${sitePath}${rule.path}`
+      complaints.push({
+        path,
+        at: 'value',
+        message: `lies outside of ${sitePath}, which is all this site serves`,
+        accepted,
+      })
+    }
+    for (const key of ['clients', 'groups', 'reauthenticate'] as const) {
+      const written = key === 'reauthenticate' ? rule.reauthenticateSeconds : rule[key]
+      if (written === undefined || !['public', 'deny'].includes(rule.access)) continue
+      const message = `has no meaning beside access: ${rule.access}, where nobody is asked who they are`
+      complaints.push({ path: [...path.slice(0, -1), key], at: 'key', message })
+    }
+  }
+  return [...complaints, ...checkUpstreamTls(site, index, baseDirectory)]
+}
+
+/** Whether a rule's path and the site's differ before the first wildcard. */
+function isOutside(rule: { readonly path: string; readonly access: string }, sitePath: string): boolean {
+  const ignoreCase = rule.access === 'deny'
+  const pattern = new PathPattern(rule.path, { ignoreCase })
+  const wanted = (ignoreCase ? foldCase(sitePath) : sitePath).split('/').filter((part) => part !== '')
+  const literal = pattern.literalPrefix
+  const isWild = literal.length < pattern.segments.length
+  return wanted.some((part, index) => (index < literal.length ? literal[index] !== part : !isWild))
+}
+
+function checkUpstreamTls(site: Entries, index: number, baseDirectory: string): Complaint[] {
+  const tls = site['upstreamTls']
+  if (tls === undefined) return []
+  const path = ['sites', index, 'upstreamTls']
+  if (parsed(upstreamUrl(), site['upstream'])?.startsWith('http:')) {
+    return [{ path, at: 'key', message: 'is for https upstreams; this one is http' }]
+  }
+  const ca = entriesOf(tls)['ca']
+  if (typeof ca !== 'string' || ca === '' || ca.includes('\0')) return []
+  const message = certificateProblem(resolve(baseDirectory, ca))
+  return message === undefined ? [] : [{ path: [...path, 'ca'], at: 'value', message, accepted: 'a PEM file' }]
+}
+
+function certificateProblem(file: string): string | undefined {
+  try {
+    if (!statSync(file).isFile()) return 'is not a file'
+    new X509Certificate(readFileSync(file))
+    return undefined
+  } catch (error) {
+    return isMissing(error) ? 'names a file that does not exist' : 'names a file that holds no readable certificate'
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+function checkNetworks(networks: readonly unknown[], lineOf: (path: Path) => number): Complaint[] {
+  const complaints: Complaint[] = []
+  const earlier: { readonly ranges: AddressRanges; readonly index: number }[] = []
+  for (const [index, entry] of networks.entries()) {
+    const network = entriesOf(entry)
+    const path = ['networks', index]
+    if ('range' in network && network['access'] === undefined && network['secondFactor'] === undefined) {
+      complaints.push({
+        path,
+        at: 'value',
+        message: 'says nothing about these clients',
+        accepted: 'access: deny, or secondFactor',
+      })
+    }
+    const ranges = parseRanges(network['range'])
+    if (!ranges) continue
+    const covering = earlier.find((one) => one.ranges.covers(ranges))
+    if (covering) {
+      const message = `is never reached: the network in line ${lineOf(['networks', covering.index])} has all of it`
+      complaints.push({ path, at: 'value', message, accepted: 'the narrower network first' })
+    }
+    earlier.push({ ranges, index })
+  }
+  return complaints
+}
+
+function parseRanges(value: unknown): AddressRanges | undefined {
+  const texts = listOf(value).filter((text) => typeof text === 'string')
+  if (texts.length === 0 || texts.length !== listOf(value).length) return undefined
+  try {
+    return AddressRanges.parse(texts)
+  } catch (error) {
+    if (error instanceof AddressRangeError) return undefined
+    throw error
+  }
+}
+
+const codeMethods: ReadonlySet<unknown> = new Set(['totp', 'sms', 'email'])
+
+function checkMethods(top: Entries): Complaint[] {
+  const complaints: Complaint[] = []
+  const seen = new Set<unknown>()
+  for (const [index, entry] of listOf(entriesOf(top['secondFactor'])['methods']).entries()) {
+    const method = entriesOf(entry)
+    const { use } = method
+    const path = ['secondFactor', 'methods', index]
+    if (use !== undefined && seen.has(use))
+      complaints.push({ path: [...path, 'use'], at: 'value', message: 'is listed twice' })
+    seen.add(use)
+    for (const key of ['countsAs', 'signIn']) {
+      if (!(key in method) || !codeMethods.has(use)) continue
+      complaints.push({
+        path: [...path, key],
+        at: 'key',
+        message: 'is for methods that send a link; this one asks for a code',
+      })
+    }
+    if ((use === 'email' || use === 'magic-link') && top['mail'] === undefined && method['transport'] === undefined) {
+      const message = 'sends mail, and the file does not say how'
+      complaints.push({
+        path: [...path, 'use'],
+        at: 'value',
+        message,
+        accepted: 'a top-level key mail, as in mail: { use: smtp, ... }',
+      })
+    }
+  }
+  return complaints
+}
+
+function checkTemplates(value: unknown, baseDirectory: string): Complaint[] {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) return []
+  try {
+    if (statSync(resolve(baseDirectory, value)).isDirectory()) return []
+    return [{ path: ['templates'], at: 'value', message: 'is not a directory' }]
+  } catch {
+    return [{ path: ['templates'], at: 'value', message: 'names a directory that does not exist' }]
+  }
 }

@@ -7,6 +7,9 @@ import { noteOf, schemaAt, vocabularyOf } from './schema-walk.js'
 import { isReference, isSecretName, mayCarrySecret } from './secrets.js'
 import type { Place, Source, Span } from './source.js'
 
+/** Nobody mends more at a time, and a file of nothing but mistakes stays cheap. */
+const mostProblems = 500
+
 type Words = Pick<Complaint, 'message' | 'accepted' | 'suggestion'>
 
 /** Turns what is wrong into problems with a place in the file, and keeps its secrets. */
@@ -23,20 +26,32 @@ export class Locator {
     for (const match of source.text.matchAll(/\n/g)) this.#lines.addNewLine(match.index + 1)
   }
 
-  /** A complaint at its key or value; what is missing is said where it should have been. */
-  problem(complaint: Complaint, extraShown: readonly Path[] = []): ConfigProblem {
-    const { path, at } = complaint
-    const root = this.#source.root
-    if (!root) return this.problemAt({ start: 0, end: 0 }, path, complaint)
-    const { place, depth } = placeAt(root, path)
-    const isHere = depth === path.length
-    const span = (at === 'key' || !isHere ? place.key : undefined) ?? place.span
-    return this.problemAt(span, path, complaint, extraShown)
+  /** Complaints at their keys or values; what is missing is said where it should have been. */
+  problems(complaints: readonly Complaint[]): ConfigProblem[] {
+    const placed = complaints.map((complaint) => ({ complaint, span: this.#spanOf(complaint) }))
+    placed.sort((a, b) => a.span.start - b.span.start)
+    return placed
+      .slice(0, mostProblems)
+      .map(({ complaint, span }) => this.problemAt(span, complaint.path, complaint, complaint.at === 'value'))
   }
 
-  problemAt(span: Span, path: Path, { message, accepted, suggestion }: Words, extraShown: readonly Path[] = []) {
-    const { line, col } = this.#lines.linePos(Math.min(span.start, this.#source.text.length))
-    const problem: ConfigProblem = {
+  #spanOf({ path, at, near }: Complaint): Span {
+    const { root } = this.#source
+    if (!root) return { start: 0, end: 0 }
+    const exact = placeAt(root, path)
+    const { place, depth } = exact.depth < path.length && near ? placeAt(root, near) : exact
+    if (at === 'key' && place.key) return place.key
+    if (depth < (near ?? path).length && place.key) return place.key
+    // A caret under a whole list or map would underline everything and show nothing.
+    const isBranch = typeof place.value === 'object' && place.value !== null
+    return isBranch ? { start: place.span.start, end: place.span.start + 1 } : place.span
+  }
+
+  /** @param isOption whether the value at the path may be shown though it belongs to a plugin */
+  problemAt(span: Span, path: Path, { message, accepted, suggestion }: Words, isOption = false): ConfigProblem {
+    const { text } = this.#source
+    const { line, col } = this.#lines.linePos(Math.min(span.start, text.length))
+    return {
       file: this.#file,
       line: Math.max(1, line),
       column: Math.max(1, col),
@@ -44,9 +59,8 @@ export class Locator {
       message,
       ...(accepted !== undefined && { accepted }),
       ...(suggestion !== undefined && { suggestion }),
-      ...(this.#source.text !== '' && { source: maskLine(this.#source.text, span, this.#pieces(extraShown)) }),
+      ...(text !== '' && { source: maskLine(text, span, this.#pieces(), isOption && this.mayQuoteOption(path)) }),
     }
-    return problem
   }
 
   /** 1-based line a value starts on. */
@@ -63,21 +77,24 @@ export class Locator {
     return depth === path.length && isHarmless(path, place, text.slice(place.span.start, place.span.end))
   }
 
-  /** Kept, since a file can have as many mistakes as lines. */
-  #plainPieces: readonly Piece[] | undefined
-
-  #pieces(extraShown: readonly Path[]) {
-    if (extraShown.length > 0) return this.#makePieces(new Set(extraShown.map(formatPath)))
-    this.#plainPieces ??= this.#makePieces(new Set())
-    return this.#plainPieces
+  /** Whether the value of an option may be repeated, given that its plugin knows the option. */
+  mayQuoteOption(path: Path): boolean {
+    const { root, text } = this.#source
+    if (!root) return false
+    const { place, depth } = placeAt(root, path)
+    if (depth < path.length || place.fromOutside || path.some((key) => isSecretName(String(key)))) return false
+    return !mayCarrySecret(text.slice(place.span.start, place.span.end))
   }
 
-  #makePieces(extra: ReadonlySet<string>): Piece[] {
+  /** Kept, since a file can have as many mistakes as lines. */
+  #keptPieces: readonly Piece[] | undefined
+
+  #pieces(): readonly Piece[] {
     const { root, text } = this.#source
-    if (!root) return piecesOfBroken(text, ownNames)
     const mayShow = (path: Path, place: Place, written: string) =>
-      isReference(written) || isHarmless(path, place, written) || (extra.size > 0 && extra.has(formatPath(path)))
-    return piecesOf(root, mayShow, text)
+      isReference(written) || isHarmless(path, place, written)
+    this.#keptPieces ??= root ? piecesOf(root, mayShow, text) : piecesOfBroken(text, ownNames)
+    return this.#keptPieces
   }
 }
 
@@ -85,6 +102,8 @@ export class Locator {
 function isHarmless(path: Path, place: Place, written: string): boolean {
   if (place.fromOutside || mayCarrySecret(written)) return false
   if (path.some((key) => typeof key === 'string' && isSecretName(key) && !ownNames.has(key))) return false
+  // What a plugin is called is no secret, at any depth.
+  if (path.at(-1) === 'use') return true
   const schema = schemaAt(settingsSchema, path)
   return schema !== undefined && noteOf(schema, 'pluginKind') === undefined
 }

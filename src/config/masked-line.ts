@@ -20,12 +20,10 @@ export interface Piece extends Span {
  * The line around `at`. Only what is known to be harmless is shown: a secret stands in all kinds of wrong places, under
  * misspelt keys, behind `!` and `&`, in comments.
  */
-export function maskLine(text: string, at: Span, pieces: readonly Piece[]): MaskedLine {
+export function maskLine(text: string, at: Span, pieces: readonly Piece[], isShown = false): MaskedLine {
   const lineStart = at.start === 0 ? 0 : text.lastIndexOf('\n', at.start - 1) + 1
   const found = text.indexOf('\n', lineStart)
   const lineEnd = found === -1 ? text.length : found
-  const here = pieces.filter((piece) => piece.start < lineEnd && piece.end > lineStart)
-  const onLine = here.sort((a, b) => a.start - b.start)
   let shown = ''
   let caret: number | undefined
   let caretEnd: number | undefined
@@ -36,26 +34,48 @@ export function maskLine(text: string, at: Span, pieces: readonly Piece[]): Mask
     if (end >= at.end && caretEnd === undefined) caretEnd = isMasked ? shown.length : shown.length - (end - at.end)
   }
   let position = lineStart
-  for (const piece of [...onLine, { start: lineEnd, end: lineEnd, isShown: true }]) {
-    const start = Math.max(position, piece.start)
-    for (const match of text.slice(position, start).matchAll(/([\s\-?:,[\]{}|>]+)|(#.*)|([^\s\-?:,[\]{}|>#]+)/g)) {
+  const addBetween = (end: number) => {
+    // Between keys and values stand marks and comments; any other word there is a tag or the like.
+    const between = text.slice(position, Math.max(position, end))
+    for (const match of between.matchAll(/([\s\-?:,[\]{}|>"']+)|(#.*)|([^\s\-?:,[\]{}|>#"']+)/g)) {
       const [part, structure, comment] = match
-      const partStart = position + match.index
-      if (comment === undefined) add(partStart, partStart + part.length, structure ?? mask)
+      const start = position + match.index
+      if (comment === undefined) add(start, start + part.length, structure ?? mask)
     }
-    const end = Math.min(piece.end, lineEnd)
-    if (end > start) add(start, end, piece.isShown ? text.slice(start, end) : mask)
     position = Math.max(position, end)
   }
+  for (let index = firstEndingAfter(pieces, lineStart); index < pieces.length; index += 1) {
+    const piece = pieces[index]
+    if (!piece || piece.start >= lineEnd) break
+    addBetween(piece.start)
+    const end = Math.min(piece.end, lineEnd)
+    const isAt = isShown && piece.start === at.start && piece.end === at.end
+    if (end > position) add(position, end, piece.isShown || isAt ? text.slice(position, end) : mask)
+    position = Math.max(position, end)
+  }
+  addBetween(lineEnd)
   return clip(shown.trimEnd(), caret ?? shown.trimEnd().length, caretEnd ?? shown.length)
+}
+
+/** Pieces are in order and do not overlap. */
+function firstEndingAfter(pieces: readonly Piece[], offset: number): number {
+  let low = 0
+  let high = pieces.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((pieces[middle]?.end ?? 0) > offset) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Long lines keep what is around the caret. */
 function clip(text: string, caret: number, caretEnd: number): MaskedLine {
   const from = caret > widest - 20 ? caret - 60 : 0
-  const cut = printable(text.slice(from, from + widest))
-  const length = Math.max(1, Math.min(caretEnd - caret, cut.length - (caret - from)))
-  return { text: cut, caret: caret - from, length }
+  const before = from > 0 ? '…' : ''
+  const cut = before + printable(text.slice(from, from + widest)) + (text.length > from + widest ? '…' : '')
+  const at = caret - from + before.length
+  return { text: cut, caret: at, length: Math.max(1, Math.min(caretEnd - caret, cut.length - at)) }
 }
 
 /** Keys and leaf values of a tree of places; `mayShow` is asked for each value with its path. */
@@ -76,7 +96,7 @@ export function piecesOf(
     pieces.push({ ...place.span, isShown: mayShow(path, place, written) })
   }
   visit(root, [])
-  return pieces
+  return pieces.sort((a, b) => a.start - b.start || a.end - b.end)
 }
 
 /** For text that is no YAML: only keys that exist are known to be no secret. */

@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url'
 import { z } from 'zod'
+import { findPatternProblem } from '../access/path-pattern.js'
 
 /**
  * The smallest parts of the configuration: one schema for each kind of value, from the text in YAML to what the rest of
@@ -32,11 +33,17 @@ function text<Output>(parse: (value: string, refuse: Refuse) => Output | undefin
   })
 }
 
+/** For editors: they see `${NAME}` where we see what it stands for. */
+const referencePattern = '\\$\\{.+\\}'
+const durationPattern = '^[0-9]+[smhd]$'
 const durationAccepts = 'a whole number and a unit, as in 30s, 5m, 12h or 90d'
 
 /** Seconds. */
 export function duration() {
-  return text((value, refuse) => parseDuration(value) ?? refuse('is not a duration')).meta({ accepts: durationAccepts })
+  return text((value, refuse) => parseDuration(value) ?? refuse('is not a duration')).meta({
+    accepts: durationAccepts,
+    pattern: `${durationPattern}|${referencePattern}`,
+  })
 }
 
 /** Seconds, or `undefined` for `off`. */
@@ -49,7 +56,7 @@ export function durationOrOff() {
       if (seconds === undefined) context.issues.push({ code: 'custom', message: 'is not a duration', input: value })
       return seconds
     })
-    .meta({ accepts: `${durationAccepts}; or off` })
+    .meta({ accepts: `${durationAccepts}; or off`, pattern: `^off$|${durationPattern}|${referencePattern}` })
 }
 
 /** `true` and `on`, `false` and `off`. */
@@ -75,14 +82,6 @@ export function line(most: number) {
     .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u)
     .max(most)
     .meta({ accepts: `one line of 1 to ${most} characters` })
-}
-
-/** A file or directory; relative ones are resolved against the YAML file once the whole file is read. */
-export function filePath() {
-  return z
-    .string()
-    .regex(/^[^\0]+$/)
-    .meta({ accepts: 'a path; a relative one starts at the directory of this file' })
 }
 
 /** Where to listen. */
@@ -179,17 +178,12 @@ function hasDotSegment(path: string): boolean {
   return path.split('/').some((part) => part === '.' || part === '..')
 }
 
-/** What a rule's path is compared with is the decoded path, so anything no decoded path can hold would never match. */
+/** A pattern of paths, as rules have it. */
 export function pathPattern() {
   return text((value, refuse) => {
-    if (!value.startsWith('/')) return refuse('does not start with a slash')
     if (value.length > 1024) return refuse('is longer than 1024 characters')
-    if (/[?#]/.test(value)) return refuse('has a query or fragment; only paths are compared')
-    if (/%[0-9A-Fa-f]{2}/.test(value))
-      return refuse('has a percent escape; paths are compared decoded, write the character')
-    if (/[\\\p{Cc}]/u.test(value)) return refuse('has a character that no path can have')
-    if (value.includes('//')) return refuse('has an empty segment, which no path can have')
-    return hasDotSegment(value) ? refuse('has a . or .. segment, which no path can have') : value
+    const problem = findPatternProblem(value)
+    return problem === undefined ? value : refuse(problem)
   }).meta({ accepts: 'a path; * stands for part of one segment, ** for any depth, as in /api/** or /img/*.png' })
 }
 

@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import { pluginReference } from '../contracts.js'
+import { filePath, pluginReference } from '../contracts.js'
 import { addressRange } from './address-range.js'
 import {
   duration,
   durationOrOff,
-  filePath,
   flag,
   hostName,
   httpMethod,
@@ -22,7 +21,8 @@ import {
 
 const accessWords = ['public', 'password', 'signed-in', 'second-factor', 'deny'] as const
 
-const rule = z
+/** One rule of a site. */
+export const ruleSchema = z
   .strictObject({
     path: pathPattern().describe('Paths this rule is for; compared decoded.'),
     methods: z.array(httpMethod()).min(1).exactOptional().describe('Methods this rule is for; all when left out.'),
@@ -81,7 +81,7 @@ const site = z.strictObject({
   preserveHost: flag().default(true).describe('Whether the application sees the Host the client sent.'),
   timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
   limits: siteLimits.prefault({}).describe('How much may be under way at once.'),
-  rules: z.array(rule).max(5_000).default([]).describe('The first that fits decides; signed-in where none does.'),
+  rules: z.array(ruleSchema).max(2_000).default([]).describe('The first that fits decides; signed-in where none does.'),
 })
 
 const network = z.strictObject({

@@ -1,0 +1,88 @@
+import { dirname, resolve } from 'node:path'
+import { type Complaint, complaintsFor, placeAt } from './complaints.js'
+import { checkTogether } from './cross-checks.js'
+import { Locator } from './locator.js'
+import { type ConfigProblem, formatPath, type Path, sortProblems } from './problem.js'
+import { readText } from './read-text.js'
+import { type Config, type Settings, settingsSchema } from './schema.js'
+import { type Place, readSource } from './source.js'
+
+/** A file that was read: the configuration if it is right, the problems if not, and the means to say more about it. */
+export interface ReadConfig {
+  readonly config: Config | undefined
+  readonly problems: readonly ConfigProblem[]
+  /** The tree of the file, where there is one: problems do not keep the rest from being looked at. */
+  readonly root: Place | undefined
+  readonly locator: Locator | undefined
+  readonly baseDirectory: string
+}
+
+/** Reads a YAML file and says everything there is to say without asking a plugin. Never throws. */
+export function readConfig(file: string, env: NodeJS.ProcessEnv): ReadConfig {
+  const absolute = resolve(file)
+  const baseDirectory = dirname(absolute)
+  const nothing = { config: undefined, root: undefined, locator: undefined, baseDirectory }
+  const read = readText(absolute)
+  if ('message' in read)
+    return { ...nothing, problems: [{ file, line: 1, column: 1, path: '', message: read.message }] }
+  const source = readSource(read.text, env, baseDirectory)
+  const locator = new Locator(file, source)
+  const faults = source.faults.map((fault) => locator.problemAt(fault.span, fault.path, fault))
+  const { root } = source
+  if (!root) return { ...nothing, problems: sortProblems(faults) }
+  const { settings, complaints } = checkValue(root, locator, baseDirectory)
+  const problems = sortProblems([...faults, ...locator.problems(complaints)])
+  const config = settings && problems.length === 0 ? finish(settings, locator, absolute, baseDirectory) : undefined
+  return { config, problems, root, locator, baseDirectory }
+}
+
+function checkValue(root: Place, locator: Locator, baseDirectory: string) {
+  const valueAt = (path: Path) => {
+    const { place, depth } = placeAt(root, path)
+    return depth === path.length ? place.value : undefined
+  }
+  const checked = settingsSchema.safeParse(root.value)
+  const complaints = (checked.error?.issues ?? []).flatMap((issue) =>
+    complaintsFor({ ...issue }, settingsSchema, valueAt, (path) => locator.mayQuote(path)),
+  )
+  const together = checkTogether(root.value, baseDirectory, (path) => locator.lineOf(path))
+  const all = withoutConsequences([...complaints, ...together], root)
+  return { settings: checked.data, complaints: all }
+}
+
+/** What is wrong already is not said twice in other words: what could not be read, and keys that are only misspelt. */
+export function withoutConsequences(complaints: readonly Complaint[], root: Place): Complaint[] {
+  const misspelt = new Set(
+    complaints.flatMap(({ at, path, suggestion }) =>
+      at === 'key' && suggestion !== undefined ? [formatPath([...path.slice(0, -1), suggestion])] : [],
+    ),
+  )
+  return complaints.filter(({ at, path, message }) => {
+    if (at === 'value' && message.startsWith('is missing') && misspelt.has(formatPath(path))) return false
+    return !root.faulty && !path.some((_key, index) => placeAt(root, path.slice(0, index + 1)).place.faulty)
+  })
+}
+
+function finish(settings: Settings, locator: Locator, file: string, baseDirectory: string): Config {
+  const { templates, publicUrl, ...rest } = settings
+  return freeze({
+    ...rest,
+    ...(templates !== undefined && { templates: resolve(baseDirectory, templates) }),
+    publicUrl: publicUrl ?? `http://localhost:${settings.listen.port}`,
+    sites: settings.sites.map(({ upstreamTls: { ca, ...tls }, ...site }, index) => ({
+      ...site,
+      line: locator.lineOf(['sites', index]),
+      upstreamTls: { ...tls, ...(ca !== undefined && { ca: resolve(baseDirectory, ca) }) },
+      rules: site.rules.map((rule, at) => ({ ...rule, line: locator.lineOf(['sites', index, 'rules', at]) })),
+    })),
+    networks: settings.networks.map((network, index) => ({ ...network, line: locator.lineOf(['networks', index]) })),
+    file,
+    baseDirectory,
+  })
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const part of Object.values(value)) freeze(part)
+  return Object.freeze(value)
+}
