@@ -10,6 +10,7 @@ export const errors = {
     status: 403,
     sentence: 'The form was not sent from this page, so nothing was done. Open the page again and send it from there.',
   },
+  'request.expectation': { status: 417, sentence: 'The request expects something that is not done here.' },
   'request.timeout': { status: 408, sentence: 'The request did not arrive in time.' },
   'not-found': { status: 404, sentence: 'There is nothing at this address.' },
   'method-not-allowed': { status: 405, sentence: 'This address does not take that kind of request.' },

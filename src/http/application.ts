@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { Site, SiteSettings } from '../access/policy.js'
+import { Upstream } from './forward.js'
+import type { Judged } from './gate.js'
+import { HeaderPolicy, type IdentityHeaders, type IdentityPreset } from './upstream-headers.js'
+
+/** What a site says about how its application is reached; the rest of it is policy. */
+export interface ProxySite extends SiteSettings {
+  readonly upstreamTls?: {
+    /** Path of a PEM file. */
+    readonly ca?: string
+    readonly serverName?: string
+  }
+  readonly identity?: IdentityPreset | IdentityHeaders
+  readonly preserveHost?: boolean
+  readonly timeouts?: {
+    readonly connectSeconds?: number
+    readonly responseSeconds?: number
+    readonly idleSeconds?: number | undefined
+  }
+  readonly limits?: { readonly connections?: number; readonly webSockets?: number }
+  /** Origins besides the site's own whose pages may open WebSockets, as in `https://app.example.com`. */
+  readonly origins?: readonly string[]
+}
+
+/** Everything there is to one site's traffic: where it goes and what is said on the way. */
+export interface Application {
+  readonly site: Site<ProxySite>
+  readonly upstream: Upstream
+  readonly headers: HeaderPolicy
+  readonly certificateAuthority: string | undefined
+}
+
+/** What requests are said to have come by. */
+export type Scheme = 'http' | 'https'
+
+/** The applications behind the gate, by site. */
+export class Applications {
+  readonly #bySite = new Map<Site<ProxySite>, Application>()
+  readonly #scheme: Scheme
+
+  /** `scheme` is that of the public address: what clients say about it themselves is not believed. */
+  constructor(sites: readonly Site<ProxySite>[], scheme: Scheme) {
+    this.#scheme = scheme
+    // A site's own names for identity are nobody's to say on any other site either: two sites may lead to one application.
+    const owned = sites.flatMap(({ settings: { identity } }) =>
+      typeof identity === 'object' ? Object.values(identity).filter((name) => name !== undefined) : [],
+    )
+    for (const site of sites) this.#bySite.set(site, build(site, owned))
+  }
+
+  /** @throws for a site of another policy */
+  of(site: Site<ProxySite>): Application {
+    const application = this.#bySite.get(site)
+    if (application === undefined) throw new TypeError('a site without an application')
+    return application
+  }
+
+  /** The headers of a judged request as its application gets them. */
+  headersFor(
+    application: Application,
+    request: IncomingMessage,
+    judged: Judged<ProxySite>,
+    requestId: string,
+  ): string[] {
+    return application.headers.request(request.rawHeaders, {
+      client: judged.client?.text ?? 'unknown',
+      scheme: this.#scheme,
+      host: request.headers.host ?? '',
+      requestId,
+      user: judged.session?.session.user,
+      dropAuthorization: judged.program === true,
+    })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#bySite.values()].map(({ upstream }) => upstream.close()))
+  }
+}
+
+function build(site: Site<ProxySite>, owned: readonly string[]): Application {
+  const { upstream: url, upstreamTls, identity, preserveHost, timeouts, limits } = site.settings
+  const ca = upstreamTls?.ca === undefined ? undefined : readFileSync(upstreamTls.ca, 'utf8')
+  return {
+    site,
+    certificateAuthority: ca,
+    headers: new HeaderPolicy({
+      upstream: url,
+      owned,
+      ...(identity === undefined ? {} : { identity }),
+      ...(preserveHost === undefined ? {} : { preserveHost }),
+    }),
+    upstream: new Upstream({
+      url,
+      ...(ca === undefined ? {} : { certificateAuthority: ca }),
+      ...(upstreamTls?.serverName === undefined ? {} : { serverName: upstreamTls.serverName }),
+      ...(timeouts?.connectSeconds === undefined ? {} : { connectTimeoutMs: timeouts.connectSeconds * 1000 }),
+      ...(timeouts?.responseSeconds === undefined ? {} : { headersTimeoutMs: timeouts.responseSeconds * 1000 }),
+      ...(timeouts === undefined ? {} : { bodyIdleTimeoutMs: (timeouts.idleSeconds ?? 0) * 1000 }),
+      ...(limits?.connections === undefined ? {} : { concurrency: limits.connections }),
+    }),
+  }
+}

@@ -1,0 +1,190 @@
+import type { IncomingMessage } from 'node:http'
+import { LruMap } from 'toad-cache'
+import { type CanonicalTarget, canonicalTarget } from '../access/canonical-target.js'
+import { type Address, type AddressRanges, clientAddress, parseAddress } from '../access/client-address.js'
+import { type AccountFacts, type Decision, decide, type SessionFacts } from '../access/decide.js'
+import type { Policy, Rule, Site, SiteSettings } from '../access/policy.js'
+import type { User } from '../contracts.js'
+import type { ErrorCode } from '../errors.js'
+import type { Cookies } from './cookies.js'
+
+export { isPageLoad } from './page-load.js'
+
+/** A session that opens something now, as `Sessions.find` of the identity room gives it. */
+export interface OpenSession {
+  readonly session: SessionFacts & { readonly id: string; readonly user: User }
+  readonly account: {
+    readonly status: string
+    readonly role: AccountFacts['role']
+    readonly required: boolean
+    readonly enrolled: readonly unknown[]
+  }
+}
+
+/** Finds who is behind a request. All that the gate asks of the identity room. */
+export interface SessionFinder {
+  /** @throws when the store cannot be asked */
+  find(token: string | undefined): Promise<OpenSession | undefined>
+}
+
+/** Finds the program behind `Authorization`, on rules for programs: API accounts and application tokens. */
+export type ProgramFinder = (authorization: string, client: Address | undefined) => Promise<OpenSession | undefined>
+
+/** What is to be done with a request. */
+export type Verdict<S extends SiteSettings = SiteSettings> = Own | Refused | Judged<S>
+
+/** For the gateway's own pages. */
+export interface Own {
+  readonly kind: 'own'
+  readonly target: CanonicalTarget
+  readonly client: Address | undefined
+}
+
+/** Nothing that could be judged. */
+export interface Refused {
+  readonly kind: 'refused'
+  readonly error: ErrorCode
+}
+
+/** For an application, with the decision; only `allow` opens. */
+export interface Judged<S extends SiteSettings = SiteSettings> {
+  readonly kind: 'judged'
+  readonly site: Site<S>
+  readonly rule: Rule
+  readonly target: CanonicalTarget
+  readonly client: Address | undefined
+  readonly decision: Decision
+  /** Not looked for where nobody is asked who they are. */
+  readonly session?: OpenSession | undefined
+  /** `Authorization` was for us. */
+  readonly program?: boolean
+}
+
+export interface GateParts<S extends SiteSettings> {
+  readonly policy: Policy<S>
+  readonly sessions: SessionFinder
+  readonly programs?: ProgramFinder | undefined
+  readonly trusted: AddressRanges
+  /** Of our own pages, as in `/.gatelodge`. */
+  readonly prefix: string
+  readonly cookies: Cookies
+  readonly now: () => number
+}
+
+const rememberedPeers = 4096
+
+/** Judges a request by its head, before anything of its body is read. Decides nothing itself: `decide` does. */
+export class Gate<S extends SiteSettings = SiteSettings> {
+  readonly #parts: GateParts<S>
+  /** Addresses of peers already parsed: most requests come over connections that are known. */
+  readonly #peers = new LruMap<{ readonly address: Address | undefined }>(rememberedPeers)
+
+  constructor(parts: GateParts<S>) {
+    this.#parts = parts
+  }
+
+  get prefix(): string {
+    return this.#parts.prefix
+  }
+
+  /**
+   * At once where nobody has to be known, as on public rules: those keep their speed when the store is away.
+   * @throws `store.unavailable` and its like, as a rejection: what cannot be judged does not pass
+   */
+  judge(request: IncomingMessage): Verdict<S> | Promise<Verdict<S>> {
+    const { policy, prefix } = this.#parts
+    const target = canonicalTarget(rawTarget(request))
+    if (target === undefined) return { kind: 'refused', error: 'request.target' }
+    const client = this.client(request)
+    const { path } = target
+    if (path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')) {
+      const barred = policy.network(client)?.access === 'deny' && !isHealth(path.slice(prefix.length))
+      return barred ? { kind: 'refused', error: 'access.denied' } : { kind: 'own', target, client }
+    }
+    const site = policy.site(request.headers.host, path)
+    if (site === undefined) return { kind: 'refused', error: 'site.unknown' }
+    const rule = policy.rule(site, path, request.method ?? '', client)
+    const facts = { site, rule, target, client }
+    if (needsNobody(rule)) return this.#judged(request, facts, undefined)
+    return this.#judgeKnown(request, facts)
+  }
+
+  /** Who sent it: from the socket, or whom trusted proxies name. `undefined`: it cannot be read. */
+  client(request: IncomingMessage): Address | undefined {
+    const peer = request.socket.remoteAddress
+    const forwarded = request.headers['x-forwarded-for']
+    if (forwarded !== undefined) return clientAddress(peer, [forwarded].flat(), this.#parts.trusted)
+    if (peer === undefined) return undefined
+    const known = this.#peers.get(peer)
+    if (known !== undefined) return known.address
+    const address = parseAddress(peer)
+    this.#peers.set(peer, { address })
+    return address
+  }
+
+  async #judgeKnown(request: IncomingMessage, facts: RequestFacts<S>): Promise<Judged<S>> {
+    const { cookies, sessions, programs } = this.#parts
+    const token = cookies.read(request.headers.cookie, cookies.names.session)
+    const session = token === undefined ? undefined : await sessions.find(token)
+    const authorization = request.headers.authorization
+    if (
+      session !== undefined ||
+      authorization === undefined ||
+      facts.rule.clients !== 'api' ||
+      programs === undefined
+    ) {
+      return this.#judged(request, facts, session)
+    }
+    const program = await programs(authorization, facts.client)
+    return { ...this.#judged(request, facts, program), program: program !== undefined }
+  }
+
+  #judged(request: IncomingMessage, facts: RequestFacts<S>, session: OpenSession | undefined): Judged<S> {
+    const { policy, now } = this.#parts
+    const { site, rule, target, client } = facts
+    const decision = decide({
+      rule,
+      network: policy.network(client),
+      method: request.method ?? '',
+      path: target.path,
+      address: client,
+      account: session === undefined ? undefined : accountFacts(session),
+      session: session?.session,
+      secondFactor: policy.secondFactor,
+      now: now(),
+    })
+    return { kind: 'judged', site, rule, target, client, decision, session }
+  }
+}
+
+interface RequestFacts<S extends SiteSettings> {
+  readonly site: Site<S>
+  readonly rule: Rule
+  readonly target: CanonicalTarget
+  readonly client: Address | undefined
+}
+
+/** The request target as it came: the router may have been given another one to go by. */
+export function rawTarget(request: IncomingMessage & { originalUrl?: string }): string {
+  return request.originalUrl ?? request.url ?? ''
+}
+
+/** Asked by load balancers and container engines, which no rule about clients is meant for. */
+function isHealth(path: string): boolean {
+  return path === '/healthz' || path === '/readyz'
+}
+
+function needsNobody({ access, also }: Rule): boolean {
+  if (access !== 'public' && access !== 'deny') return false
+  return also === undefined || also.every(needsNobody)
+}
+
+function accountFacts({ session, account }: OpenSession): AccountFacts {
+  return {
+    active: account.status === 'active',
+    role: account.role,
+    groups: session.user.groups,
+    required: account.required,
+    enrolled: account.enrolled.length > 0,
+  }
+}

@@ -1,0 +1,28 @@
+import type { IncomingMessage } from 'node:http'
+
+/**
+ * Whether a person waits for a page: only then is a redirect to the sign-in page of use. Browsers say so themselves in
+ * `Sec-Fetch-Mode` (Fetch Metadata); for the others `Accept` has to name HTML.
+ */
+export function isPageLoad(request: IncomingMessage): boolean {
+  return (request.method === 'GET' || request.method === 'HEAD') && wantsPage(request)
+}
+
+/** Whether an error should be a page: as {@link isPageLoad}, and also for a form that a browser has posted. */
+export function wantsPage(request: IncomingMessage): boolean {
+  const { headers } = request
+  if (headers.upgrade !== undefined) return false
+  const mode = headers['sec-fetch-mode']
+  if (mode !== undefined) return mode === 'navigate'
+  if (headers['x-requested-with'] !== undefined) return false
+  if (request.method !== 'GET' && request.method !== 'HEAD') return false
+  return headers.accept?.includes('text/html') === true
+}
+
+/** Whether the request says that a body follows. True before any of it was read. */
+export function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request
+  if (headers['transfer-encoding'] !== undefined) return true
+  const length = headers['content-length']
+  return length !== undefined && !/^0+$/.test(length)
+}

@@ -1,0 +1,163 @@
+import { METHODS } from 'node:http'
+import httpProxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Outcome } from '../access/decide.js'
+import type { Policy } from '../access/policy.js'
+import { type ErrorCode, GatelodgeError } from '../errors.js'
+import type { Applications, ProxySite } from './application.js'
+import type { ErrorAnswers } from './errors.js'
+import type { Gate, Judged, Verdict } from './gate.js'
+import { hasBody, isPageLoad } from './page-load.js'
+
+export interface ProxyParts {
+  readonly policy: Policy<ProxySite>
+  readonly gate: Gate<ProxySite>
+  readonly applications: Applications
+  readonly errors: ErrorAnswers
+  /** Told of every request that was judged; must not throw. */
+  readonly onJudged?: (request: FastifyRequest, judged: Judged<ProxySite>) => void
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of the gate, from the first hook on. */
+    verdict: Verdict<ProxySite> | undefined
+  }
+}
+
+/** Own pages have this long to get the whole of a form. */
+const ownBodyMs = 15_000
+
+/** CONNECT is no request for an application, and TRACE is refused before routing. */
+const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
+
+/**
+ * Puts the gate before everything this Fastify serves, and the sites behind it.
+ *
+ * Each site is registered by @fastify/http-proxy, with its host and prefix, in a scope of its own. A request that may pass
+ * leaves that scope in its first hook, before Fastify looks at the body: what http-proxy does after it to addresses and
+ * bodies costs a third of the whole way (performance.md) and would send on something else than what was judged. Its own
+ * handler is never reached, and refuses if it is.
+ */
+export const proxySites = fp(
+  async (fastify: FastifyInstance, parts: ProxyParts) => {
+    for (const method of methods) {
+      if (!fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
+    }
+    fastify.decorateRequest('verdict', undefined)
+    fastify.addHook('onRequest', judgeFirst(parts))
+    fastify.setErrorHandler(parts.errors.handler)
+    fastify.setNotFoundHandler(parts.errors.notFound)
+    for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, site })
+    fastify.addHook('onClose', () => parts.applications.close())
+  },
+  { fastify: '5.x', name: 'gatelodge-sites' },
+)
+
+async function oneSite(scope: FastifyInstance, parts: ProxyParts & { site: Policy<ProxySite>['sites'][number] }) {
+  const { site } = parts
+  scope.addHook('onRequest', passThrough(parts))
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  await scope.register(httpProxy, {
+    upstream: site.settings.upstream,
+    prefix: site.path === '/' ? '' : site.path,
+    httpMethods: methods,
+    constraints: site.host === undefined ? {} : { host: site.host },
+    // Keeps it from adding parsers of its own.
+    proxyPayloads: false,
+    handler: () => {
+      throw new GatelodgeError('internal')
+    },
+  })
+}
+
+type Done = (error?: Error) => void
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: Done) => void
+
+/** Every request of whatever route meets the gate here, those to no route too. */
+function judgeFirst({ gate, errors }: ProxyParts): Hook {
+  const act = (verdict: Verdict<ProxySite>, request: FastifyRequest, reply: FastifyReply, done: Done) => {
+    request.verdict = verdict
+    if (verdict.kind === 'refused') {
+      done(new GatelodgeError(verdict.error))
+      return
+    }
+    if (verdict.kind === 'own') receiveOwnBody(request, reply, errors)
+    done()
+  }
+  return (request, reply, done) => {
+    const verdict = gate.judge(request.raw)
+    if (verdict instanceof Promise) verdict.then((known) => act(known, request, reply, done), done)
+    else act(verdict, request, reply, done)
+  }
+}
+
+/** The body of a form of ours: asked for where the browser waits to be asked, and not waited for without end. */
+function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: ErrorAnswers): void {
+  const { raw } = request
+  if (!hasBody(raw)) return
+  if (raw.headers.expect !== undefined) reply.raw.writeContinue()
+  const late = () => errors.answer(raw, reply.raw, new GatelodgeError('request.timeout'), request.id)
+  const timer = setTimeout(late, ownBodyMs)
+  const stop = () => clearTimeout(timer)
+  raw.once('end', stop)
+  raw.once('close', stop)
+}
+
+function passThrough({ gate, applications, errors, onJudged }: ProxyParts): Hook {
+  return (request, reply, done) => {
+    const { verdict, raw } = request
+    if (verdict?.kind !== 'judged') {
+      done(new GatelodgeError('not-found'))
+      return
+    }
+    onJudged?.(request, verdict)
+    if (verdict.decision.outcome !== 'allow') {
+      refuse(verdict, request, reply, gate.prefix, errors)
+      return
+    }
+    reply.hijack()
+    const application = applications.of(verdict.site)
+    const response = reply.raw
+    application.upstream.forward({
+      request: raw,
+      response,
+      target: verdict.target.forward,
+      headers: applications.headersFor(application, raw, verdict, request.id),
+      policy: application.headers,
+      fail: (error) => errors.answer(raw, response, error, request.id),
+    })
+  }
+}
+
+const refusals: Record<Exclude<Outcome, 'allow'>, { page?: string; error: ErrorCode }> = {
+  'sign-in': { page: 'sign-in', error: 'sign-in.required' },
+  'second-factor': { page: 'verify', error: 'sign-in.second-factor-required' },
+  reauthenticate: { page: 'verify', error: 'sign-in.second-factor-required' },
+  enrol: { page: 'enrol', error: 'sign-in.enrolment-required' },
+  deny: { error: 'access.denied' },
+}
+
+function refuse(
+  { decision, target, rule }: Judged<ProxySite>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  prefix: string,
+  errors: ErrorAnswers,
+): void {
+  if (decision.outcome === 'allow') return
+  const { page, error } = refusals[decision.outcome]
+  const { raw } = request
+  reply.hijack()
+  if (page !== undefined && isPageLoad(raw)) {
+    const location = `${prefix}/${page}?return=${encodeURIComponent(target.forward)}`
+    errors.redirect(raw, reply.raw, location, request.id)
+    return
+  }
+  // A browser answers a Basic challenge with a box of its own over the page: only programs get one.
+  const basic = rule.clients === 'api' && raw.headers['sec-fetch-mode'] === undefined
+  const challenge = basic ? { 'www-authenticate': 'Basic realm="gatelodge", charset="UTF-8"' } : {}
+  errors.answer(raw, reply.raw, new GatelodgeError(error), request.id, challenge)
+}
