@@ -39,7 +39,10 @@ export interface UserDirectory {
 
 /** What can be done to users of a directory that is ours to change. */
 export interface WritableUsers {
-  /** `undefined` when the username is taken. Without a password the user can only come in by a link. */
+  /**
+   * `undefined` when the username is taken. Without a password the user can only come in by a link.
+   * @throws RangeError with a sentence for the operator when this directory keeps no such name, address or number
+   */
   create(user: Omit<User, 'id'>, password?: string): Promise<User | undefined>
   /** `undefined` when there is no such user, or the new username is taken. */
   update(id: string, change: Partial<Omit<User, 'id'>>): Promise<User | undefined>

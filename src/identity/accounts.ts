@@ -93,10 +93,9 @@ export class Accounts {
     return this.change(id, (account) => ({ ...raised(account), status: 'active' }))
   }
 
-  /** In order of id. */
-  async list(page: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly Account[]> {
-    const rows = await this.#records.list('', page)
-    return rows.map(([, account]) => account)
+  /** Every account, in order of id. */
+  async *all(): AsyncGenerator<Account> {
+    for await (const [, account] of this.#records.all()) yield account
   }
 }
 

@@ -30,10 +30,8 @@ interface PasswordFailures {
   readonly at: number
 }
 
-interface NetworkTries {
-  readonly tries: number
-  readonly resetAt: number
-}
+/** When each try of the last minute was. */
+type NetworkTries = readonly number[]
 
 interface SecondStepTries {
   /** When each try of the last 24 hours was. */
@@ -79,25 +77,26 @@ export class Attempts {
       DAY_SECONDS,
     )
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
-    return allowed(now, delayMs(kept?.failures ?? 0))
+    // Whichever of the two this try was the last of; both is rare, and the longer one is worth writing down.
+    return allowed(now, Math.max(delayMs(kept?.failures ?? 0), (network.blocksSeconds ?? 0) * 1000))
   }
 
   /** The password was right: the account's failures are forgotten, and the network gets its one try back. */
-  async passwordWasRight(attempt: PasswordTry): Promise<{ readonly wasSlowed: boolean }> {
+  async passwordWasRight(attempt: PasswordTry, receipt: Receipt): Promise<{ readonly wasSlowed: boolean }> {
     const key = passwordKey(attempt)
     const past = await this.#passwords.get(key)
-    await Promise.all([this.#passwords.delete(key), this.#refundNetwork(attempt.network)])
+    await Promise.all([this.#passwords.delete(key), this.#refundNetwork(attempt.network, receipt)])
     return { wasSlowed: past !== undefined && delayMs(past.failures - 1) > 0 }
   }
 
   /** The password was not evaluated, because something is broken or busy. */
-  async passwordWasNotJudged(attempt: PasswordTry): Promise<void> {
+  async passwordWasNotJudged(attempt: PasswordTry, receipt: Receipt): Promise<void> {
     await Promise.all([
       this.#passwords.change(
         passwordKey(attempt),
         (past) => past && { ...past, failures: Math.max(0, past.failures - 1) },
       ),
-      this.#refundNetwork(attempt.network),
+      this.#refundNetwork(attempt.network, receipt),
     ])
   }
 
@@ -154,20 +153,22 @@ export class Attempts {
     let waitMs = 0
     const kept = await this.#networks.change(
       network,
-      (past) => {
-        const running = past !== undefined && past.resetAt > now ? past : { tries: 0, resetAt: now + MINUTE }
-        waitMs = running.tries >= PASSWORD.perNetworkAndMinute ? running.resetAt - now : 0
-        if (waitMs > 0) return past
-        return { ...running, tries: running.tries + 1 }
+      (past = []) => {
+        const running = past.filter((at) => at > now - MINUTE)
+        waitMs = running.length >= PASSWORD.perNetworkAndMinute ? (running[0] ?? now) + MINUTE - now : 0
+        return waitMs > 0 ? past : [...running, now]
       },
       MINUTE / 1000,
     )
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
-    return allowed(now, kept?.tries === PASSWORD.perNetworkAndMinute ? kept.resetAt - now : 0)
+    return allowed(now, kept?.length === PASSWORD.perNetworkAndMinute ? (kept[0] ?? now) + MINUTE - now : 0)
   }
 
-  async #refundNetwork(network: string): Promise<void> {
-    await this.#networks.change(network, (past) => past && { ...past, tries: Math.max(0, past.tries - 1) })
+  async #refundNetwork(network: string, { at }: Receipt): Promise<void> {
+    await this.#networks.change(network, (past) => {
+      const index = past?.indexOf(at) ?? -1
+      return index < 0 ? past : past?.toSpliced(index, 1)
+    })
   }
 }
 

@@ -97,7 +97,9 @@ export class Sessions {
     const copy = this.#copies.get(id)
     const now = this.#now()
     if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && this.#isFresh(copy.open.session, now)) return copy.open
-    return this.#load(id, epoch, now)
+    const open = await this.#load(id, epoch, now)
+    if (open === undefined) this.#copies.delete(id)
+    return open
   }
 
   async open(start: SessionStart): Promise<{ readonly token: string; readonly session: Session }> {

@@ -3,7 +3,7 @@ import type { Json, SecondFactor, User, UserDirectory } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
 import type { Account, Accounts } from './accounts.js'
 import { cleanAnswer, isChecked } from './answer.js'
-import type { Attempts, PasswordTry, Spend } from './attempts.js'
+import type { Attempts, PasswordTry, Receipt, Spend } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import type { Installation } from './installation.js'
@@ -98,13 +98,13 @@ export class SignIn {
 
     // Read before the password is judged: what is revoked while it is being judged ends what is opened by it.
     const cleared = await installation.generation()
-    const { user, account, reason } = await this.#judgePassword(input, attempt)
+    const { user, account, reason } = await this.#judgePassword(input, attempt, spend.receipt)
     const ask = user && account && reason === undefined ? input.policy(account, user) : 'deny'
     if (user === undefined || account === undefined || ask === 'deny') {
       await this.#recordPassword('refused', input.client, attempt, account, reason ?? 'policy')
       return { outcome: 'refused' }
     }
-    await this.#passwordWasRight(attempt, input.client, account)
+    await this.#passwordWasRight(attempt, spend.receipt, input.client, account)
 
     const old = await sessions.find(input.sessionToken)
     const start = {
@@ -228,7 +228,7 @@ export class SignIn {
       if (enrolment === undefined) return undefined
       return async () => {
         if (!(await this.#parts.pending.win(pending))) return undefined
-        return this.#activate(pending, method, factor.label, enrolment, client)
+        return this.#activate(pending, { method, name: factor.label, enrolment }, answer, client)
       }
     })
   }
@@ -277,21 +277,27 @@ export class SignIn {
 
   async #activate(
     pending: PendingSignIn,
-    method: string,
-    name: string,
-    enrolment: Json,
+    confirmed: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
+    answer: string,
     client: ClientFacts,
   ): Promise<true | undefined> {
     const account = { id: pending.accountId, generation: pending.generation }
-    const made = await this.#parts.enrolments.activate(account, { method, name, enrolment })
+    const made = await this.#parts.enrolments.activate(account, confirmed)
     if (made === undefined) return undefined
+    // The answer that confirmed it must not open another sign-in as well.
+    await this.#parts.enrolments.spend(made, answer)
+    const { method } = made
     const who = { accountId: account.id, username: pending.user.username }
     await this.#parts.audit.record({ event: 'factor.enrolled', outcome: 'success', ...who, method, client })
     return true
   }
 
   /** Every kind of no takes the same way: the same reads, one hash, the same words, the same audit. */
-  async #judgePassword({ username, password }: PasswordInput, attempt: PasswordTry): Promise<PasswordVerdict> {
+  async #judgePassword(
+    { username, password }: PasswordInput,
+    attempt: PasswordTry,
+    receipt: Receipt,
+  ): Promise<PasswordVerdict> {
     const { directory, accounts, attempts } = this.#parts
     let known: { user: User | undefined; account: Account | undefined }
     let user: User | undefined
@@ -300,7 +306,7 @@ export class SignIn {
       known = { user: named, account: await accounts.find(named?.id ?? NOBODY) }
       user = await directory.verifyPassword(username, password)
     } catch (error) {
-      await attempts.passwordWasNotJudged(attempt)
+      await attempts.passwordWasNotJudged(attempt, receipt)
       throw error instanceof GatelodgeError ? error : new GatelodgeError('directory.unavailable', { cause: error })
     }
     const account = known.account
@@ -314,8 +320,13 @@ export class SignIn {
     return { user, account: opened, reason: undefined }
   }
 
-  async #passwordWasRight(attempt: PasswordTry, client: ClientFacts, account: Account): Promise<void> {
-    const { wasSlowed } = await this.#parts.attempts.passwordWasRight(attempt)
+  async #passwordWasRight(
+    attempt: PasswordTry,
+    receipt: Receipt,
+    client: ClientFacts,
+    account: Account,
+  ): Promise<void> {
+    const { wasSlowed } = await this.#parts.attempts.passwordWasRight(attempt, receipt)
     const who = { accountId: account.id, username: account.username, client }
     const details = { budget: 'password' }
     await Promise.all([
