@@ -179,7 +179,14 @@ function needsNobody({ access, also }: Rule): boolean {
   return also === undefined || also.every(needsNobody)
 }
 
-function accountFacts({ session, account }: OpenSession): AccountFacts {
+/** What policy asks to know of an account and its user. */
+export function accountFacts({
+  session,
+  account,
+}: {
+  readonly session: Pick<OpenSession['session'], 'user'>
+  readonly account: OpenSession['account']
+}): AccountFacts {
   return {
     active: account.status === 'active',
     role: account.role,

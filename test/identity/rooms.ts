@@ -55,7 +55,7 @@ export async function rooms(t: Test, more: { factors?: ReadonlyMap<string, Secon
   return overStore(t, await emptyStore(t, clock), clock, more)
 }
 
-async function overStore(
+export async function overStore(
   t: Test,
   store: Store,
   clock: Clock,

@@ -48,6 +48,11 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
   scope.post('/sign-out', on(submitSignOut))
   scope.get('/account', on(showAccount))
   scope.get('/assets/:version/:name', serveAsset(parts.assets))
+  scope.get('/', async (_request, reply) => reply.redirect(`${parts.prefix}/account`, 303))
+  // Under the prefix everything is ours: what is not there must not reach an application instead.
+  scope.all('/*', async () => {
+    throw new GatelodgeError('not-found')
+  })
 }
 
 /** Before the body is read: what another site makes a browser send has no effect and costs next to nothing. */

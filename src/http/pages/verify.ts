@@ -7,8 +7,11 @@ import type { Visit } from './visit.js'
 export async function showVerify(visit: Visit): Promise<FastifyReply> {
   const wanted = visit.returnPath(visit.parameter('return'))
   const open = await visit.session()
-  if (open !== undefined && visit.parts.entrance.outcome(visit.request, wanted, open) === 'allow') {
-    return visit.goTo(wanted)
+  const outcome = open && visit.parts.entrance.outcome(visit.request, wanted, open)
+  if (outcome === 'allow') return visit.goTo(wanted)
+  // A fresh proof is wanted of somebody who has only the password to give.
+  if (outcome === 'reauthenticate' && open?.account.enrolled.length === 0) {
+    return visit.goTo(visit.own('/sign-in', wanted, 'again'))
   }
   const { view, elsewhere } = await loadPending(visit, 'verify', wanted)
   if (elsewhere !== undefined) return elsewhere

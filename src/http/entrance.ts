@@ -1,0 +1,90 @@
+import type { FastifyRequest } from 'fastify'
+import { canonicalTarget } from '../access/canonical-target.js'
+import { networkKey } from '../access/client-address.js'
+import { type AccountFacts, type Decision, decide, type Outcome, type SessionFacts } from '../access/decide.js'
+import { defaultRule, type Policy, type Rule } from '../access/policy.js'
+import type { ClientFacts } from '../identity/client-facts.js'
+import type { OpenSession } from '../identity/sessions.js'
+import type { Ask, PasswordInput } from '../identity/sign-in.js'
+import { accountFacts, type Gate } from './gate.js'
+import type { Entrance } from './pages/parts.js'
+
+interface Parts {
+  readonly policy: Policy
+  readonly gate: Pick<Gate, 'client'>
+  /** Of our own pages, as in `/.gatelodge`. */
+  readonly prefix: string
+  readonly now: () => number
+}
+
+/** What the hosted pages ask of the gate: the same `decide()`, before there is a request to judge. */
+export class SiteEntrance implements Entrance {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  client(request: FastifyRequest): ClientFacts {
+    const address = this.#parts.gate.client(request.raw)
+    return {
+      address: address?.text ?? 'unreadable',
+      network: networkKey(address),
+      userAgent: request.headers['user-agent'] ?? '',
+      requestId: request.id,
+    }
+  }
+
+  isOnSite(request: FastifyRequest, path: string): boolean {
+    return this.#parts.policy.site(request.headers.host, path) !== undefined
+  }
+
+  outcome(request: FastifyRequest, target: string, open: OpenSession): Outcome {
+    const rule = this.#rule(request, target)
+    return this.#decide(request, target, rule, accountFacts(open), open.session).outcome
+  }
+
+  asks(request: FastifyRequest, target: string): PasswordInput['policy'] {
+    return (account, user) => {
+      const facts = accountFacts({ account, session: { user } })
+      const session = { passwordAt: this.#parts.now() }
+      const wanted = this.#decide(request, target, this.#rule(request, target), facts, session)
+      // What is barred behind the sign-in is said there, to whoever is signed in; it does not bar the sign-in itself.
+      const decision = wanted.outcome === 'deny' ? this.#decide(request, target, defaultRule, facts, session) : wanted
+      return asks[decision.outcome]
+    }
+  }
+
+  #rule(request: FastifyRequest, target: string): Rule {
+    const { policy, prefix, gate } = this.#parts
+    const path = canonicalTarget(target)?.path ?? '/'
+    if (path === prefix || path.startsWith(`${prefix}/`)) return defaultRule
+    const site = policy.site(request.headers.host, path)
+    return site === undefined ? defaultRule : policy.rule(site, path, 'GET', gate.client(request.raw))
+  }
+
+  #decide(request: FastifyRequest, target: string, rule: Rule, account: AccountFacts, session: SessionFacts): Decision {
+    const { policy, gate, now } = this.#parts
+    const address = gate.client(request.raw)
+    return decide({
+      rule,
+      network: policy.network(address),
+      method: 'GET',
+      path: canonicalTarget(target)?.path ?? '/',
+      address,
+      account,
+      session,
+      secondFactor: policy.secondFactor,
+      now: now(),
+    })
+  }
+}
+
+const asks: Readonly<Record<Outcome, Ask>> = {
+  allow: 'none',
+  'sign-in': 'none',
+  'second-factor': 'second-factor',
+  reauthenticate: 'second-factor',
+  enrol: 'enrol',
+  deny: 'deny',
+}

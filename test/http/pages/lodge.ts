@@ -1,0 +1,119 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import type { Test } from 'tap'
+import totp from '../../../plugins/second-factors/totp.js'
+import { AddressRanges } from '../../../src/access/client-address.js'
+import { Policy, type PolicySettings, type SiteSettings } from '../../../src/access/policy.js'
+import type { SecondFactor } from '../../../src/contracts.js'
+import { Cookies } from '../../../src/http/cookies.js'
+import { SiteEntrance } from '../../../src/http/entrance.js'
+import { ErrorAnswers } from '../../../src/http/errors.js'
+import { FormTokens } from '../../../src/http/form-token.js'
+import { Gate } from '../../../src/http/gate.js'
+import { Assets } from '../../../src/http/pages/assets.js'
+import { errorPage } from '../../../src/http/pages/error-page.js'
+import { pages } from '../../../src/http/pages/pages.js'
+import { Templates } from '../../../src/http/pages/templates.js'
+import type { Role } from '../../../src/identity/accounts.js'
+import { Clock, emptyStore, identityHost, overStore, PASSWORD, type Rooms } from '../../identity/rooms.js'
+import { build, lentHost } from '../../support/lent-host.js'
+import { Visitor } from '../../support/visitor.js'
+
+export const prefix = '/.gatelodge'
+
+/** The hosted pages over a real store, real passwords and a real authenticator app, listening. */
+export interface Lodge extends Rooms {
+  readonly origin: string
+  visitor(): Visitor
+  addUser(username: string, more?: { role?: Role; groups?: readonly string[] }): Promise<string>
+}
+
+export interface LodgeSettings {
+  readonly policy?: Partial<PolicySettings>
+  readonly factors?: ReadonlyMap<string, SecondFactor>
+  readonly templates?: string
+  readonly secure?: boolean
+}
+
+const rule = (path: string, access: 'public' | 'password' | 'second-factor' | 'deny', groups?: readonly string[]) => ({
+  path,
+  access,
+  line: 1,
+  ...(groups === undefined ? {} : { groups }),
+})
+
+const sites: readonly SiteSettings[] = [
+  {
+    path: '/',
+    upstream: 'http://127.0.0.1:1',
+    line: 1,
+    rules: [
+      rule('/open/**', 'public'),
+      rule('/simple/**', 'password'),
+      rule('/secret/**', 'second-factor'),
+      rule('/closed/**', 'deny'),
+      { ...rule('/fresh/**', 'password'), reauthenticateSeconds: 300 },
+      rule('/staff/**', 'second-factor', ['staff']),
+    ],
+  },
+]
+
+export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodge> {
+  const clock = new Clock()
+  const { now } = clock
+  const store = await emptyStore(t, clock)
+  const factors = settings.factors ?? new Map([['totp', await build(totp, {}, identityHost(store, clock))]])
+  const house = await overStore(t, store, clock, { factors })
+  const policy = new Policy({
+    sites,
+    networks: [],
+    secondFactor: { required: 'when-enabled', unenrolled: 'enrol' },
+    ...settings.policy,
+  })
+  const secure = settings.secure ?? false
+  const look = {
+    prefix,
+    productName: 'Riverside CRM',
+    secure,
+    templates: new Templates(settings.templates),
+    assets: new Assets(settings.templates),
+  }
+  const app = Fastify({ genReqId: () => 'request-1', forceCloseConnections: true })
+  const errors = new ErrorAnswers({ log: lentHost().log, requestId: () => 'request-0', render: errorPage(look) })
+  app.setErrorHandler(errors.handler)
+  const cookies = new Cookies({ secure })
+  const { sessions } = house
+  const gate = new Gate({ policy, sessions, trusted: AddressRanges.parse([]), prefix, cookies, now })
+  await app.register(pages, {
+    prefix,
+    parts: {
+      ...look,
+      cookies,
+      formTokens: new FormTokens(createSecretKey(randomBytes(32)), now),
+      sessions,
+      signIn: house.signIn,
+      secondFactors: factors,
+      entrance: new SiteEntrance({ policy, gate, prefix, now }),
+    },
+  })
+  // Stands for the application behind the gate.
+  app.get('/*', (request, reply) => reply.type('text/html').send(`<title>Application</title>${request.url}`))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => app.close())
+  const origin = `http://localhost:${(app.server.address() as AddressInfo).port}`
+  return {
+    ...house,
+    origin,
+    visitor: () => new Visitor(t, origin),
+    async addUser(username, { role = 'user', groups = [] } = {}) {
+      const user = await house.directory.writable?.create(
+        { username, groups, email: `${username}@example.com` },
+        PASSWORD,
+      )
+      if (user === undefined) throw new Error(`${username} is taken`)
+      await house.accounts.open(user, role)
+      return user.id
+    },
+  }
+}
