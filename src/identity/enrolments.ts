@@ -44,10 +44,11 @@ export class Enrolments {
 
   /**
    * Makes a confirmed enrolment active. The record comes first and the account, whose one write makes it count, second.
-   * @returns `undefined` when the account was revoked meanwhile
+   * @param account as it was when the answer was judged
+   * @returns `undefined` when the account was revoked, or got another factor, meanwhile
    */
   async activate(
-    account: Pick<Account, 'id' | 'generation'>,
+    account: Account,
     { method, name, enrolment }: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
   ): Promise<Enrolment | undefined> {
     const made: Enrolment = {
@@ -60,7 +61,7 @@ export class Enrolments {
     }
     await this.#records.set(key(account.id, made.id), made)
     const changed = await this.#accounts.change(account.id, (now) =>
-      now.generation === account.generation && now.status === 'active'
+      now.generation === account.generation && now.enrolled.length === account.enrolled.length
         ? { ...now, enrolled: [...now.enrolled, { id: made.id, method }] }
         : now,
     )

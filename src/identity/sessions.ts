@@ -1,62 +1,23 @@
 import { LruMap } from 'toad-cache'
 import type { Audit } from '../audit/audit.js'
-import type { Store, User } from '../contracts.js'
-import type { Account, Accounts } from './accounts.js'
+import type { Store } from '../contracts.js'
+import type { Accounts } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Epoch } from './epoch.js'
 import type { Installation } from './installation.js'
 import { Records } from './records.js'
 import { drawToken, hashOf, isToken } from './secret.js'
+import {
+  isAlive,
+  isFresh,
+  type OpenSession,
+  type Session,
+  type SessionSettings,
+  type SessionStart,
+  wantsTouch,
+} from './session.js'
 
-/** Fully signed in. The store keeps it under the hash of the token, which only the browser has. */
-export interface Session {
-  /** SHA-256 of the token in base64url. */
-  readonly id: string
-  readonly accountId: string
-  /** As of the sign-in: what identity headers say. */
-  readonly user: User
-  readonly openedAt: number
-  readonly passwordAt?: number
-  readonly secondFactorAt?: number
-  /** A remembered device stood for the second factor. */
-  readonly deviceAt?: number
-  /** What it was opened with, in order, as in `['password', 'totp']`. */
-  readonly via: readonly string[]
-  /** Of the account, and of the installation, when the password was judged: an older number than theirs opens nothing. */
-  readonly generation: number
-  readonly installation: number
-  /** Canonical address at sign-in. */
-  readonly client: string
-  readonly userAgent: string
-  /** Touched now and then, and only while sessions end by being idle. */
-  readonly seenAt?: number
-}
-
-export interface OpenSession {
-  readonly session: Session
-  readonly account: Account
-}
-
-/** Read anew at every look, so that sessions that exist follow when a setting changes. */
-export interface SessionSettings {
-  durationSeconds: number
-  idleSeconds?: number
-}
-
-/** What a session is opened with. */
-export interface SessionStart {
-  readonly user: User
-  /** The generations that held when the password was judged, not those of now. */
-  readonly generation: number
-  readonly installation: number
-  readonly passwordAt?: number
-  readonly secondFactorAt?: number
-  readonly deviceAt?: number
-  readonly via: readonly string[]
-  readonly client: ClientFacts
-  /** The session this one stands in for: it ends. */
-  readonly replaces?: string
-}
+export type { OpenSession, Session, SessionSettings, SessionStart } from './session.js'
 
 /** Sessions of all users. A request with a known session costs one SHA-256 and one read of the epoch. */
 export class Sessions {
@@ -96,7 +57,9 @@ export class Sessions {
     const epoch = await this.#epoch.read()
     const copy = this.#copies.get(id)
     const now = this.#now()
-    if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && this.#isFresh(copy.open.session, now)) return copy.open
+    if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && isFresh(copy.open.session, this.#settings, now)) {
+      return copy.open
+    }
     const open = await this.#load(id, epoch, now)
     if (open === undefined) this.#copies.delete(id)
     return open
@@ -196,7 +159,7 @@ export class Sessions {
   async #load(id: string, epoch: string, now: number, keep = true): Promise<OpenSession | undefined> {
     const session = await this.#records.get(id)
     if (session === undefined) return undefined
-    if (!this.#isAlive(session, now)) {
+    if (!isAlive(session, this.#settings, now)) {
       await this.#expire(session)
       return undefined
     }
@@ -211,25 +174,9 @@ export class Sessions {
     return open
   }
 
-  /** Alive as far as this copy knows; another process may have touched it since. */
-  #isFresh(session: Session, now: number): boolean {
-    return this.#isAlive(session, now) && !this.#wantsTouch(session, now)
-  }
-
-  #isAlive({ openedAt, seenAt }: Session, now: number): boolean {
-    const { durationSeconds, idleSeconds } = this.#settings
-    if (now >= openedAt + durationSeconds * 1000) return false
-    return idleSeconds === undefined || now < (seenAt ?? openedAt) + idleSeconds * 1000
-  }
-
-  #wantsTouch({ openedAt, seenAt }: Session, now: number): boolean {
-    const { idleSeconds } = this.#settings
-    return idleSeconds !== undefined && now >= (seenAt ?? openedAt) + (idleSeconds * 1000) / TOUCHES
-  }
-
   /** By `replace`, so that a session that ended meanwhile does not come back to life. */
   async #touch(session: Session, now: number): Promise<Session> {
-    if (!this.#wantsTouch(session, now)) return session
+    if (!wantsTouch(session, this.#settings, now)) return session
     const touched = { ...session, seenAt: now }
     await this.#records.replace(session.id, session, touched)
     return touched
@@ -282,9 +229,6 @@ const COPY_MS = 30_000
 
 /** 400 days: existing sessions can follow when the duration grows up to this. */
 const KEPT_SECONDS = 400 * 24 * 60 * 60
-
-/** An idle time is measured in steps of a tenth, so that most requests write nothing. */
-const TOUCHES = 10
 
 function indexKey({ accountId, id }: Session): string {
   return `${accountId}/${id}`

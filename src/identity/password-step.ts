@@ -1,0 +1,119 @@
+import type { Audit } from '../audit/audit.js'
+import type { User, UserDirectory } from '../contracts.js'
+import { GatelodgeError } from '../errors.js'
+import type { Account, Accounts } from './accounts.js'
+import type { Attempts, PasswordTry, Receipt } from './attempts.js'
+import type { ClientFacts } from './client-facts.js'
+import { nameHash } from './names.js'
+import type { PasswordInput } from './outcomes.js'
+
+/** What became of a password. */
+export type PasswordVerdict =
+  | {
+      readonly right: true
+      readonly user: User
+      readonly account: Account
+      readonly ask: 'none' | 'second-factor' | 'enrol'
+    }
+  | { readonly right: false /** Set when it was not judged. */; readonly retryAfterSeconds?: number }
+
+/**
+ * The first step. Every kind of no takes the same way: the same reads, one hash, the same number of writes. What went
+ * wrong is for the audit alone.
+ */
+export class PasswordStep {
+  readonly #directory: UserDirectory
+  readonly #accounts: Accounts
+  readonly #attempts: Attempts
+  readonly #audit: Audit
+
+  constructor(parts: { directory: UserDirectory; accounts: Accounts; attempts: Attempts; audit: Audit }) {
+    this.#directory = parts.directory
+    this.#accounts = parts.accounts
+    this.#attempts = parts.attempts
+    this.#audit = parts.audit
+  }
+
+  async judge(input: PasswordInput): Promise<PasswordVerdict> {
+    const { client } = input
+    const attempt = { nameHash: nameHash(input.username), network: client.network }
+    const spend = await this.#attempts.spendPassword(attempt)
+    if (!spend.allowed) return { right: false, retryAfterSeconds: spend.retryAfterSeconds }
+
+    const { user, account, reason } = await this.#check(input, attempt, spend.receipt)
+    const ask = user && account && reason === undefined ? input.policy(account, user) : 'deny'
+    if (user === undefined || account === undefined || ask === 'deny') {
+      await Promise.all([
+        this.#record('refused', client, attempt, account, reason ?? 'policy'),
+        this.#recordThrottle('throttle.on', client, attempt, account, spend.blocksSeconds),
+      ])
+      return { right: false }
+    }
+    const { wasSlowed } = await this.#attempts.passwordWasRight(attempt, spend.receipt)
+    await Promise.all([
+      this.#record('success', client, attempt, account),
+      this.#recordThrottle('throttle.off', client, attempt, account, wasSlowed ? 0 : undefined),
+    ])
+    return { right: true, user, account, ask }
+  }
+
+  async #check({ username, password }: PasswordInput, attempt: PasswordTry, receipt: Receipt): Promise<Checked> {
+    let named: User | undefined
+    let account: Account | undefined
+    let user: User | undefined
+    try {
+      // Before the password is judged: a revocation while it is being judged then ends what is opened by it.
+      named = (await this.#directory.find({ username }))[0]
+      account = await this.#accounts.find(named?.id ?? NOBODY)
+      user = await this.#directory.verifyPassword(username, password)
+    } catch (error) {
+      await this.#attempts.passwordWasNotJudged(attempt, receipt)
+      throw error instanceof GatelodgeError ? error : new GatelodgeError('directory.unavailable', { cause: error })
+    }
+    if (named === undefined) return { reason: 'unknown-user' }
+    // Gone, renamed or given to somebody else while the password was judged counts as wrong.
+    if (user?.id !== named.id) return { account, reason: 'wrong-password' }
+    const opened = account ?? (await this.#accounts.open(user))
+    if (opened.status !== 'active') return { account: opened, reason: opened.status }
+    if (opened.role === 'api') return { account: opened, reason: 'api-account' }
+    return { user, account: opened }
+  }
+
+  #record(
+    outcome: 'success' | 'refused',
+    client: ClientFacts,
+    attempt: PasswordTry,
+    account: Account | undefined,
+    reason?: string,
+  ): Promise<void> {
+    const more = reason === undefined ? {} : { reason }
+    return this.#audit.record({ event: 'sign-in.password', outcome, client, ...who(attempt, account), ...more })
+  }
+
+  /** A block is written down when it begins, not at every try it turns away: those cost a stranger nothing. */
+  async #recordThrottle(
+    event: 'throttle.on' | 'throttle.off',
+    client: ClientFacts,
+    attempt: PasswordTry,
+    account: Account | undefined,
+    seconds: number | undefined,
+  ): Promise<void> {
+    if (seconds === undefined) return
+    const details = seconds === 0 ? { budget: 'password' } : { budget: 'password', seconds }
+    await this.#audit.record({ event, outcome: 'success', client, ...who(attempt, account), details })
+  }
+}
+
+interface Checked {
+  /** Present only where everything is right. */
+  readonly user?: User
+  readonly account?: Account | undefined
+  readonly reason?: string
+}
+
+/** An account id nobody has: unknown names cost the same reads. */
+const NOBODY = 'nobody'
+
+function who({ nameHash }: PasswordTry, account: Account | undefined) {
+  return account === undefined ? { nameHash } : { accountId: account.id, username: account.username }
+}
