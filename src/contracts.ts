@@ -86,6 +86,8 @@ export interface SentSecondFactor {
   readonly label: string
   /** What is sent: a code to type, or a link to open. */
   readonly sends: 'code' | 'link'
+  /** For links: what opening one proves, and whether one may be asked for in place of the password. */
+  readonly link?: { readonly countsAs: 'password' | 'second-factor' | 'both'; readonly signIn: boolean }
   /** Where it would go for this user; `undefined` where it cannot, as with a number in a country that is not served. */
   address(user: User): string | undefined
   /** @throws when the message was not taken; the gateway then falls back or says so */
