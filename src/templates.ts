@@ -17,6 +17,8 @@ export interface TemplateKind {
   readonly ending: string
   /** Makes one value harmless. Left out: XML escaping. */
   readonly harmless?: (value: unknown) => string
+  /** Whether line breaks stay as they are written. Left out: the one after a tag goes. */
+  readonly keepsLines?: boolean
 }
 
 /**
@@ -31,8 +33,8 @@ export class TemplateFolder extends Eta {
    * @param overrides the operator's directory, which mirrors `templates/`
    * @throws TemplateError for a file that replaces nothing, or does not compile
    */
-  constructor({ folder, ending, harmless }: TemplateKind, overrides?: string) {
-    super({ autoEscape: true, cache: true })
+  constructor({ folder, ending, harmless, keepsLines }: TemplateKind, overrides?: string) {
+    super({ autoEscape: true, cache: true, ...(keepsLines ? { autoTrim: false } : {}) })
     this.#ending = ending
     const make = harmless ?? this.config.escapeFunction
     this.config.escapeFunction = (value) => {

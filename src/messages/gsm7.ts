@@ -21,3 +21,8 @@ export function isOneMessage(text: string): boolean {
   const length = septets(text)
   return length === undefined ? text.length <= 70 : length <= 160
 }
+
+/** The same without accents and without what seven bits do not carry. */
+export function inPlainLetters(text: string): string {
+  return [...text.normalize('NFKD')].filter((character) => basic.has(character)).join('')
+}

@@ -8,7 +8,9 @@ export interface LogLine {
 }
 
 /** Lends one plugin what the gateway would lend it; what a transport does not need is not there. */
-export function lentHost(more: { now?: () => number; mail?: MailTransport } = {}): Host & { lines: LogLine[] } {
+export function lentHost(
+  more: { now?: () => number; mail?: MailTransport; load?: Host['load'] } = {},
+): Host & { lines: LogLine[] } {
   const lines: LogLine[] = []
   const write = (level: LogLine['level']) => (fields: object, message: string) => {
     lines.push({ level, fields, message })
@@ -27,7 +29,7 @@ export function lentHost(more: { now?: () => number; mail?: MailTransport } = {}
     get passwords() {
       return absent('passwords')
     },
-    load: async () => absent('other plugins'),
+    load: more.load ?? (async () => absent('other plugins')),
   }
 }
 
