@@ -12,12 +12,14 @@ import { mailTransportContract } from './mail-transport.js'
 
 const from = 'Sign-in <no-reply@example.com>'
 const mail = { to: 'ada@example.org', subject: 'Hello', text: 'Hello, Ada.' }
-const timeoutSeconds = 0.5
+/** Long, because other tests run beside this one; where it is waited for it is short. */
+const timeoutSeconds = 30
 
 for (const pool of [true, false]) {
   mailTransportContract({
     name: `smtp ${pool ? 'with' : 'without'} a pool`,
-    build: (port, host) => build(smtp, { url: `smtp://127.0.0.1:${port}`, from, pool, timeoutSeconds }, host),
+    build: (port, host, seconds) =>
+      build(smtp, { url: `smtp://127.0.0.1:${port}`, from, pool, timeoutSeconds: seconds }, host),
   })
 }
 
@@ -142,10 +144,10 @@ t.test('a server that accepts and never greets, or trickles, meets the deadline'
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const address = server.address()
     const port = typeof address === 'object' ? address?.port : undefined
-    const transport = await build(smtp, { host: '127.0.0.1', port, from, timeoutSeconds })
+    const transport = await build(smtp, { host: '127.0.0.1', port, from, timeoutSeconds: 0.5 })
     const begun = performance.now()
     t.match(await failure(transport.send(mail)), { reason: 'unavailable' })
-    t.ok(performance.now() - begun < 2_000, 'within the deadline and not much more')
+    t.ok(performance.now() - begun < 5_000, 'within the deadline and not much more')
     await transport.close?.()
     for (const timer of timers) clearInterval(timer)
     await new Promise((resolve) => server.close(resolve))

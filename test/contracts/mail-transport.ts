@@ -8,8 +8,8 @@ import { MailServer, reply } from '../support/mail-server.js'
 /** What holds for every transport that hands mail to an SMTP server. */
 export interface MailSubject {
   readonly name: string
-  /** A transport that speaks to the server at this port of 127.0.0.1 and gives up after half a second. */
-  build(port: number, host: ReturnType<typeof lentHost>): Promise<MailTransport>
+  /** A transport that speaks to the server at this port of 127.0.0.1. */
+  build(port: number, host: ReturnType<typeof lentHost>, timeoutSeconds: number): Promise<MailTransport>
 }
 
 const mail: Mail = {
@@ -29,7 +29,7 @@ export function mailTransportContract(subject: MailSubject): void {
     let stage = 'none'
     let said: Error | undefined
     const host = lentHost()
-    const transport = await subject.build(server.port, host)
+    const transport = await subject.build(server.port, host, 30)
     t.teardown(async () => {
       await transport.close?.()
       await server.stop()
@@ -89,7 +89,7 @@ export function mailTransportContract(subject: MailSubject): void {
     for (const { at, code, reason } of faults) {
       t.test(`${code} to the ${at} is "${reason}", tried once, and tells nothing of the mail`, async (t) => {
         server.received = 0
-        const fresh = await subject.build(server.port, host)
+        const fresh = await subject.build(server.port, host, 30)
         stage = at
         said = reply(code, `no ${mail.to} ${mail.subject} 123456`)
         server.verdict = () => (at === 'message' ? said : undefined)
@@ -105,21 +105,24 @@ export function mailTransportContract(subject: MailSubject): void {
 
     for (const verdict of ['silence', 'drop'] as const) {
       t.test(`${verdict} after the whole message is "unknown", tried once`, async (t) => {
+        const hasty = await subject.build(server.port, host, 2)
+        await hasty.send(mail)
         server.received = 0
         server.verdict = () => verdict
-        const error = await failure(transport.send(mail))
+        const error = await failure(hasty.send(mail))
         t.match(error, { reason: 'unknown' })
         checkSilence(t, error, host)
         t.equal(server.received, 1)
         server.verdict = () => undefined
-        await transport.send(mail)
+        await hasty.send(mail)
         t.equal(server.received, 2, 'and the next mail goes out')
+        await hasty.close?.()
       })
     }
 
     t.test('a server that is not there is "unavailable"', async (t) => {
       const gone = await MailServer.start()
-      const lost = await subject.build(gone.port, host)
+      const lost = await subject.build(gone.port, host, 30)
       await gone.stop()
       t.match(await failure(lost.send(mail)), { reason: 'unavailable' })
       await lost.close?.()
@@ -127,7 +130,7 @@ export function mailTransportContract(subject: MailSubject): void {
 
     t.test('a server that went away between two mails costs nothing but "unavailable"', async (t) => {
       const first = await MailServer.start()
-      const kept = await subject.build(first.port, host)
+      const kept = await subject.build(first.port, host, 30)
       await kept.send(mail)
       await first.stop()
       t.match(await failure(kept.send(mail)), { reason: 'unavailable' })

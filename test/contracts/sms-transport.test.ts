@@ -14,7 +14,7 @@ const twilioOptions = { accountSid: 'AC0123', authToken: 'canary-token', from: '
 
 smsTransportContract({
   name: 'twilio',
-  build: (apiBaseUrl, host) => build(twilio, { ...twilioOptions, apiBaseUrl, timeoutSeconds: 0.5 }, host),
+  build: (apiBaseUrl, host, timeoutSeconds) => build(twilio, { ...twilioOptions, apiBaseUrl, timeoutSeconds }, host),
   read(body) {
     const form = new URLSearchParams(body)
     return { to: form.get('To') ?? '', text: form.get('Body') ?? '' }
@@ -25,7 +25,7 @@ smsTransportContract({
 
 smsTransportContract({
   name: 'webhook',
-  build: (url, host) => build(webhook, { url, auth: { bearer: 'canary-token' }, timeoutSeconds: 0.5 }, host),
+  build: (url, host, timeoutSeconds) => build(webhook, { url, auth: { bearer: 'canary-token' }, timeoutSeconds }, host),
   read: (body) => JSON.parse(body),
   knowsNonsense: false,
   secrets: ['canary-token'],

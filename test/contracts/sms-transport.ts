@@ -8,8 +8,8 @@ import { accepted, nonsense, reset, SmsProvider, silence, status } from '../supp
 /** What holds for every transport of text messages that reaches a provider over HTTP. */
 export interface SmsSubject {
   readonly name: string
-  /** A transport that speaks to this provider and gives up after half a second. */
-  build(providerUrl: string, host: ReturnType<typeof lentHost>): Promise<SmsTransport>
+  /** A transport that speaks to this provider. */
+  build(providerUrl: string, host: ReturnType<typeof lentHost>, timeoutSeconds: number): Promise<SmsTransport>
   /** Recipient and text as the provider read them from one request. */
   read(body: string): { to: string; text: string }
   /** Whether it knows the provider's own answer from a stranger's. */
@@ -25,9 +25,11 @@ export function smsTransportContract(subject: SmsSubject): void {
   t.test(`${subject.name} as a transport of text messages`, async (t) => {
     const provider = await SmsProvider.start()
     const host = lentHost()
-    const transport = await subject.build(provider.url, host)
+    const transport = await subject.build(provider.url, host, 30)
+    const hasty = await subject.build(provider.url, host, 2)
     t.teardown(async () => {
       await transport.close?.()
+      await hasty.close?.()
       await provider.stop()
     })
 
@@ -58,7 +60,7 @@ export function smsTransportContract(subject: SmsSubject): void {
       t.test(`${what} is "${reason}" after exactly one request, and says nothing of the message`, async (t) => {
         provider.requests.length = 0
         provider.answer = answer
-        const error = await failure(transport.send({ to, text }))
+        const error = await failure((answer === silence ? hasty : transport).send({ to, text }))
         t.match(error, { name: 'TransportError', reason, retryAfterSeconds: undefined, ...more })
         t.equal(provider.requests.length, 1, 'asked once')
         const said = inspect(error, { depth: 9 }) + inspect(host.lines, { depth: 9 })
@@ -70,7 +72,7 @@ export function smsTransportContract(subject: SmsSubject): void {
 
     t.test('a provider that is not there is "unavailable"', async (t) => {
       const gone = await SmsProvider.start()
-      const lost = await subject.build(gone.url, host)
+      const lost = await subject.build(gone.url, host, 30)
       await gone.stop()
       t.match(await failure(lost.send({ to, text })), { reason: 'unavailable' })
       await lost.close?.()
