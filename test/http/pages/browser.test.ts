@@ -1,0 +1,186 @@
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { PASSWORD } from '../../identity/rooms.js'
+import { codeAt } from '../../support/authenticator-app.js'
+import { axeViolations } from '../../support/axe.js'
+import { launchChromium, openWindow, skipWithoutChromium } from '../../support/chromium.js'
+import { inEveryView, isTooWide } from '../../support/screenshots.js'
+import { type Lodge, lodge, prefix } from './lodge.js'
+
+/** What can be pressed or typed into and is smaller than a fingertip: 44 by 44 CSS pixels. */
+const smallTargets = `[...document.querySelectorAll('button, input:not([type=hidden]), summary, .button, .ways a, .choices a')]
+  .filter((each) => each.checkVisibility())
+  .map((each) => [each.outerHTML.slice(0, 80), each.getBoundingClientRect()])
+  .filter(([, { width, height }]) => width < 44 || height < 44)
+  .map(([html, { width, height }]) => html + ' ' + width + 'x' + height)`
+
+const focused = 'document.activeElement?.id'
+
+/** Looks at the page in every view, at 200 % text and on the narrowest screen, with the eyes of axe. */
+async function look(t: Test, page: Page, name: string): Promise<void> {
+  await inEveryView(page, name, async (view) => {
+    t.same(await axeViolations(page), [], `${name}, ${view}: axe`)
+    t.notOk(await isTooWide(page), `${name}, ${view}: fits`)
+    t.same(await page.evaluate(smallTargets), [], `${name}, ${view}: targets`)
+  })
+  await page.setViewportSize({ width: 320, height: 640 })
+  t.notOk(await isTooWide(page), `${name} fits 320 pixels: 400 % zoom of a usual window`)
+  await page.setViewportSize({ width: 360, height: 740 })
+  await page.evaluate(`document.documentElement.style.fontSize = '200%'`)
+  t.notOk(await isTooWide(page), `${name} fits with text at 200 %`)
+  await page.evaluate(`document.documentElement.style.fontSize = ''`)
+  await page.setViewportSize({ width: 1100, height: 800 })
+}
+
+const keyOn = async (page: Page) => (await page.locator('[data-copy]').getAttribute('data-copy')) ?? ''
+const address = (house: Lodge, path: string) => `${house.origin}${prefix}${path}`
+
+t.test('every page in a browser', { skip: skipWithoutChromium(), timeout: 120_000 }, async (t) => {
+  const house = await lodge(t)
+  await house.addUser('ada.lovelace')
+  const { page, context, complaints } = await openWindow(await launchChromium(t))
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+
+  await page.goto(address(house, '/sign-in?return=%2Fsecret%2Fplans'))
+  t.equal(await page.evaluate(focused), 'username')
+  await look(t, page, 'sign-in')
+  await page.keyboard.type('ada.lovelace')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('wrong')
+  await page.getByRole('button', { name: 'Show password' }).click()
+  t.equal(await page.locator('#password').getAttribute('type'), 'text')
+  await page.getByRole('button', { name: 'Hide password' }).click()
+  t.equal(await page.locator('#password').getAttribute('type'), 'password')
+  await page.locator('#password').press('Enter')
+
+  await page.waitForSelector('#password-fault')
+  t.equal(await page.title(), 'Error: Sign in – Riverside CRM')
+  t.equal(await page.evaluate(focused), 'password', 'the focus is where the fault is')
+  await look(t, page, 'sign-in-refused')
+  await page.keyboard.type(PASSWORD)
+  await page.keyboard.press('Enter')
+
+  await page.waitForURL('**/enrol/totp*')
+  await look(t, page, 'enrol-totp')
+  const key = await keyOn(page)
+  await page.getByRole('button', { name: 'Copy key' }).click()
+  await page.getByText('Copied.').waitFor()
+  t.equal(await page.evaluate('navigator.clipboard.readText()'), key)
+  await page.locator('#key').click()
+  t.equal(
+    await page.evaluate(`getSelection().toString().replaceAll(/\\s/g, '')`),
+    key,
+    'one click selects the whole key',
+  )
+  await page.locator('#code').fill('123 456')
+  await page.locator('#code').press('Enter')
+  await page.waitForSelector('#code-fault')
+  t.equal(await page.evaluate(focused), 'code')
+  await look(t, page, 'enrol-totp-wrong')
+  await page.locator('#code').fill(codeAt(key, house.clock.ms))
+  await page.locator('#code').press('Enter')
+  await page.waitForURL('**/secret/plans')
+  t.equal(await page.title(), 'Application', 'the browser follows to the application')
+
+  await page.goto(address(house, '/account?done=enrolled'))
+  await look(t, page, 'account')
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('heading', { name: 'You are signed out' }).waitFor()
+  await look(t, page, 'signed-out')
+
+  house.clock.forward(30)
+  await page.goto(address(house, '/sign-in?return=%2Freports'))
+  await page.locator('#username').fill('ada.lovelace')
+  await page.locator('#password').fill(PASSWORD)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL('**/verify*')
+  t.equal(await page.evaluate(focused), 'code')
+  await look(t, page, 'verify')
+  await page.keyboard.type('000000')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('#code-fault')
+  await look(t, page, 'verify-wrong')
+  await page.keyboard.type(codeAt(key, house.clock.ms))
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/reports')
+  await page.goto(address(house, '/sign-out'))
+  await look(t, page, 'sign-out')
+
+  await page.goto(address(house, '/nothing'))
+  await look(t, page, 'error')
+  t.same(
+    complaints.filter((each) => !/status of (?:404|422)/.test(each)),
+    [],
+    'nothing was stopped by the content security policy',
+  )
+})
+
+t.test('the pages nobody hopes to see', { skip: skipWithoutChromium(), timeout: 120_000 }, async (t) => {
+  const house = await lodge(t)
+  await house.addUser('ada.lovelace')
+  const { page } = await openWindow(await launchChromium(t))
+  await page.goto(address(house, '/sign-in'))
+  await page.evaluate(`document.querySelector('[name=token]').value = 'old'`)
+  await page.locator('#username').fill('ada.lovelace')
+  await page.locator('#password').fill(PASSWORD)
+  await page.locator('#password').press('Enter')
+  await page.getByText('That page was open too long').waitFor()
+  t.equal(await page.locator('#username').inputValue(), 'ada.lovelace')
+  t.equal(await page.evaluate(focused), 'password')
+  await look(t, page, 'sign-in-expired')
+
+  await page.goto(address(house, '/sign-in?return=%2Fsecret%2Fplans'))
+  await page.locator('#username').fill('ada.lovelace')
+  await page.locator('#password').fill(PASSWORD)
+  await page.locator('#password').press('Enter')
+  await page.waitForURL('**/enrol/totp*')
+  house.clock.forward(11 * 60)
+  await page.locator('#code').fill('123456')
+  await page.locator('#code').press('Enter')
+  await page.getByRole('heading', { name: 'This page has expired' }).waitFor()
+  await look(t, page, 'expired')
+  await page.getByRole('link', { name: 'Start again' }).click()
+  await page.waitForURL('**/sign-in?return=%2Fsecret%2Fplans')
+
+  for (let round = 0; round < 5; round += 1) {
+    await page.locator('#username').fill('ada.lovelace')
+    await page.locator('#password').fill('wrong')
+    await page.locator('#password').press('Enter')
+    await page.waitForSelector('#password-fault')
+  }
+  await page.locator('#password').fill('wrong')
+  await page.locator('#password').press('Enter')
+  await page.getByRole('heading', { name: 'Please wait a moment' }).waitFor()
+  await look(t, page, 'throttled')
+  await page.getByText('You can try again now.').waitFor()
+  t.notOk(await page.getByText('You can try again in').isVisible(), 'the countdown has ended')
+})
+
+t.test('everything without JavaScript', { skip: skipWithoutChromium(), timeout: 60_000 }, async (t) => {
+  const house = await lodge(t)
+  await house.addUser('ada.lovelace')
+  const { page, complaints } = await openWindow(await launchChromium(t), { javaScriptEnabled: false })
+  await page.goto(address(house, '/sign-in?return=%2Fsecret%2Fplans'))
+  t.equal(await page.getByRole('button', { name: 'Show' }).isVisible(), false, 'no button that would do nothing')
+  await page.locator('#username').fill('ada.lovelace')
+  await page.locator('#password').fill(PASSWORD)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL('**/enrol/totp*')
+  t.equal(await page.getByRole('button', { name: 'Copy key' }).isVisible(), false)
+  const key = ((await page.locator('#key').textContent()) ?? '').trim()
+  await page.locator('#code').fill(codeAt(key, house.clock.ms))
+  await page.getByRole('button', { name: 'Finish setting up' }).click()
+  await page.waitForURL('**/secret/plans')
+  await page.goto(address(house, '/sign-out'))
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('link', { name: 'Sign in' }).click()
+
+  house.clock.forward(30)
+  await page.locator('#username').fill('ada.lovelace')
+  await page.locator('#password').fill(PASSWORD)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.locator('#code').fill(codeAt(key, house.clock.ms))
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.waitForURL(`${house.origin}/`)
+  t.same(complaints, [])
+})
