@@ -43,3 +43,10 @@ for (const place of document.querySelectorAll('[data-countdown]')) {
   const timer = setInterval(tick, 1000)
   tick()
 }
+
+// Signed in, but the application sends the visitor on to another site: Chromium takes that for the form's own doing and
+// stops it (form-action covers redirects). A link may go there, so the way from here on is one.
+document.addEventListener('securitypolicyviolation', (event) => {
+  const wanted = document.querySelector('form input[name=return]')
+  if (event.effectiveDirective === 'form-action' && wanted !== null) location.assign(wanted.value)
+})

@@ -61,6 +61,7 @@ export function samples(
     ['account', account],
     ['account', { ...account, done: 'enrolled', email: 'ada@example.com', mobile: '+15550100' }],
     ['account', { ...account, methods: [{ label: 'One' }, { label: 'Other', setUp: '/' }] }],
+    ['signed-in', always],
     ['expired', always],
     ['throttled', { ...always, retryAfterSeconds: 1, again: '/' }],
     ['throttled', { ...always, retryAfterSeconds: 300, again: '/' }],

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { showThrottled } from './refusals.js'
+import { showSignedIn, showThrottled } from './refusals.js'
 import type { Visit } from './visit.js'
 
 /** A visitor who is signed in as far as the wanted page asks is sent on to it. */
@@ -20,7 +20,7 @@ export async function submitSignIn(visit: Visit): Promise<FastifyReply> {
   if (!visit.hasFormToken('sign-in', visit.pendingToken)) {
     // Of several tabs that were opened at once, the others' forms are void as soon as one of them signs in.
     const onward = await findWayOnward(visit, returnTo)
-    if (onward !== undefined) return visit.goTo(onward)
+    if (onward !== undefined) return onward === returnTo ? showSignedIn(visit, returnTo) : visit.goTo(onward)
     return visit.refuse('sign-in.expired', 'sign-in', { ...form(visit, returnTo, username), notice: 'expired' })
   }
   const missing = username === '' ? 'no-username' : password === '' ? 'no-password' : undefined

@@ -4,6 +4,7 @@ import { PASSWORD } from '../../identity/rooms.js'
 import { codeAt } from '../../support/authenticator-app.js'
 import { axeViolations } from '../../support/axe.js'
 import { launchChromium, openWindow, skipWithoutChromium } from '../../support/chromium.js'
+import { until } from '../../support/poll.js'
 import { inEveryView, isTooWide } from '../../support/screenshots.js'
 import { type Lodge, lodge, prefix } from './lodge.js'
 
@@ -155,6 +156,32 @@ t.test('the pages nobody hopes to see', { skip: skipWithoutChromium(), timeout: 
   await page.getByText('You can try again now.').waitFor()
   t.notOk(await page.getByText('You can try again in').isVisible(), 'the countdown has ended')
 })
+
+t.test(
+  'an application that sends people on to another site',
+  { skip: skipWithoutChromium(), timeout: 60_000 },
+  async (t) => {
+    const house = await lodge(t)
+    await house.addUser('ada.lovelace')
+    const browser = await launchChromium(t)
+    const arrived = house.origin.replace('localhost', '127.0.0.1') + '/arrived'
+    const signIn = async (page: Page) => {
+      await page.goto(address(house, '/sign-in?return=%2Felsewhere'))
+      await page.locator('#username').fill('ada.lovelace')
+      await page.locator('#password').fill(PASSWORD)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+    }
+    const { page } = await openWindow(browser)
+    await signIn(page)
+    await page.waitForURL(arrived)
+
+    const { page: plain, complaints } = await openWindow(browser, { javaScriptEnabled: false })
+    await signIn(plain)
+    await until('the form to be stopped', () => complaints.length > 0)
+    await plain.getByRole('button', { name: 'Sign in' }).click()
+    await plain.waitForURL(arrived)
+  },
+)
 
 t.test('everything without JavaScript', { skip: skipWithoutChromium(), timeout: 60_000 }, async (t) => {
   const house = await lodge(t)

@@ -99,6 +99,7 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   })
   // Stands for the application behind the gate.
   app.get('/*', (request, reply) => reply.type('text/html').send(`<title>Application</title>${request.url}`))
+  app.get('/elsewhere', (request, reply) => reply.redirect(`http://127.0.0.1:${request.port}/arrived`))
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const origin = `http://localhost:${(app.server.address() as AddressInfo).port}`
