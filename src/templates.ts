@@ -17,6 +17,8 @@ export interface TemplateKind {
   readonly ending: string
   /** Makes one value harmless. Left out: XML escaping. */
   readonly harmless?: (value: unknown) => string
+  /** Names an operator may use besides ours. */
+  readonly mayAdd?: RegExp
   /** Whether line breaks stay as they are written. Left out: the one after a tag goes. */
   readonly keepsLines?: boolean
 }
@@ -33,7 +35,7 @@ export class TemplateFolder extends Eta {
    * @param overrides the operator's directory, which mirrors `templates/`
    * @throws TemplateError for a file that replaces nothing, or does not compile
    */
-  constructor({ folder, ending, harmless, keepsLines }: TemplateKind, overrides?: string) {
+  constructor({ folder, ending, harmless, mayAdd, keepsLines }: TemplateKind, overrides?: string) {
     super({ autoEscape: true, cache: true, ...(keepsLines ? { autoTrim: false } : {}) })
     this.#ending = ending
     const make = harmless ?? this.config.escapeFunction
@@ -43,13 +45,17 @@ export class TemplateFolder extends Eta {
       return make(value)
     }
     this.#read(join(builtIn, folder))
-    if (overrides !== undefined) this.#override(join(overrides, folder))
+    if (overrides !== undefined) this.#override(join(overrides, folder), mayAdd)
     for (const name of this.names) this.#compile(name)
   }
 
   /** Without their ending. */
   get names(): readonly string[] {
     return [...this.#texts.keys()]
+  }
+
+  has(name: string): boolean {
+    return this.#texts.has(name)
   }
 
   override resolvePath = (name: string) => name.replace(/^\.\//, '')
@@ -81,10 +87,10 @@ export class TemplateFolder extends Eta {
     return names
   }
 
-  #override(directory: string): void {
+  #override(directory: string, mayAdd?: RegExp): void {
     if (!existsSync(directory)) return
     const ours = new Set(this.names)
-    const stray = this.#read(directory).find((name) => !ours.has(name))
+    const stray = this.#read(directory).find((name) => !ours.has(name) && !mayAdd?.test(name))
     if (stray === undefined) return
     const file = `${join(directory, stray)}${this.#ending}`
     throw new TemplateError(`${file} replaces nothing. There are: ${[...ours].sort().join(', ')}`)
