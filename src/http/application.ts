@@ -38,11 +38,11 @@ export type Scheme = 'http' | 'https'
 /** The applications behind the gate, by site. */
 export class Applications {
   readonly #bySite = new Map<Site<ProxySite>, Application>()
-  readonly #scheme: Scheme
+  readonly scheme: Scheme
 
   /** `scheme` is that of the public address: what clients say about it themselves is not believed. */
   constructor(sites: readonly Site<ProxySite>[], scheme: Scheme) {
-    this.#scheme = scheme
+    this.scheme = scheme
     // A site's own names for identity are nobody's to say on any other site either: two sites may lead to one application.
     const owned = sites.flatMap(({ settings: { identity } }) =>
       typeof identity === 'object' ? Object.values(identity).filter((name) => name !== undefined) : [],
@@ -66,7 +66,7 @@ export class Applications {
   ): string[] {
     return application.headers.request(request.rawHeaders, {
       client: judged.client?.text ?? 'unknown',
-      scheme: this.#scheme,
+      scheme: this.scheme,
       host: request.headers.host ?? '',
       requestId,
       user: judged.session?.session.user,

@@ -38,6 +38,8 @@ export interface Passage {
   readonly policy: { response(raw: readonly (Buffer | string)[]): string[] }
   /** Answers the error; after the answer has begun, cuts it short. */
   readonly fail: (error: GatelodgeError) => void
+  /** Called once when nothing is under way any more. */
+  readonly onEnd?: (() => void) | undefined
 }
 
 /** More than this waiting for a client that reads slowly, and the application is read no further. */
@@ -231,6 +233,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#over = true
     clearTimeout(this.#timer)
     if (this.#started) this.#release()
+    this.#passage.onEnd?.()
   }
 }
 

@@ -1,23 +1,31 @@
-import { METHODS } from 'node:http'
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Outcome } from '../access/decide.js'
-import type { Policy } from '../access/policy.js'
-import { type ErrorCode, GatelodgeError } from '../errors.js'
+import type { Policy, Site } from '../access/policy.js'
+import { GatelodgeError } from '../errors.js'
 import type { Applications, ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
 import type { Gate, Judged, Verdict } from './gate.js'
+import { type OpenPassage, OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
+import { type Refusal, refusalOf } from './refusal.js'
+import { type TunnelLimits, Tunnels } from './tunnel.js'
 
 export interface ProxyParts {
   readonly policy: Policy<ProxySite>
   readonly gate: Gate<ProxySite>
   readonly applications: Applications
   readonly errors: ErrorAnswers
+  readonly requestId: () => string
+  /** Calls the listener whenever a session may have ended, and gives what stops that. */
+  readonly onEnded?: ((listener: () => void) => () => void) | undefined
+  readonly tunnelLimits?: TunnelLimits | undefined
   /** Told of every request that was judged; must not throw. */
   readonly onJudged?: (request: FastifyRequest, judged: Judged<ProxySite>) => void
 }
+
+type Scoped = ProxyParts & { readonly open: OpenPassages }
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -49,13 +57,18 @@ export const proxySites = fp(
     fastify.addHook('onRequest', judgeFirst(parts))
     fastify.setErrorHandler(parts.errors.handler)
     fastify.setNotFoundHandler(parts.errors.notFound)
-    for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, site })
+    const open = new OpenPassages(parts.gate, parts.onEnded)
+    for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, open, site })
+    const tunnels = new Tunnels({ ...parts, open, limits: parts.tunnelLimits })
+    tunnels.attach(fastify.server)
+    fastify.addHook('preClose', () => tunnels.close())
+    fastify.addHook('onClose', async () => open.close())
     fastify.addHook('onClose', () => parts.applications.close())
   },
   { fastify: '5.x', name: 'gatelodge-sites' },
 )
 
-async function oneSite(scope: FastifyInstance, parts: ProxyParts & { site: Policy<ProxySite>['sites'][number] }) {
+async function oneSite(scope: FastifyInstance, parts: Scoped & { site: Site<ProxySite> }) {
   const { site } = parts
   scope.addHook('onRequest', passThrough(parts))
   scope.removeAllContentTypeParsers()
@@ -106,7 +119,8 @@ function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: Er
   raw.once('close', stop)
 }
 
-function passThrough({ gate, applications, errors, onJudged }: ProxyParts): Hook {
+function passThrough(parts: Scoped): Hook {
+  const { applications, errors, onJudged, open } = parts
   return (request, reply, done) => {
     const { verdict, raw } = request
     if (verdict?.kind !== 'judged') {
@@ -114,11 +128,13 @@ function passThrough({ gate, applications, errors, onJudged }: ProxyParts): Hook
       return
     }
     onJudged?.(request, verdict)
-    if (verdict.decision.outcome !== 'allow') {
-      refuse(verdict, request, reply, gate.prefix, errors)
+    reply.hijack()
+    const refusal = refusalOf(verdict.decision.outcome)
+    if (refusal !== undefined) {
+      refuse(refusal, verdict, request, reply, parts)
       return
     }
-    reply.hijack()
+    const passage = verdict.session === undefined ? undefined : watched(verdict, raw, reply.raw, open)
     const application = applications.of(verdict.site)
     const response = reply.raw
     application.upstream.forward({
@@ -128,36 +144,36 @@ function passThrough({ gate, applications, errors, onJudged }: ProxyParts): Hook
       headers: applications.headersFor(application, raw, verdict, request.id),
       policy: application.headers,
       fail: (error) => errors.answer(raw, response, error, request.id),
+      onEnd: passage === undefined ? undefined : () => open.delete(passage),
     })
   }
 }
 
-const refusals: Record<Exclude<Outcome, 'allow'>, { page?: string; error: ErrorCode }> = {
-  'sign-in': { page: 'sign-in', error: 'sign-in.required' },
-  'second-factor': { page: 'verify', error: 'sign-in.second-factor-required' },
-  reauthenticate: { page: 'verify', error: 'sign-in.second-factor-required' },
-  enrol: { page: 'enrol', error: 'sign-in.enrolment-required' },
-  deny: { error: 'access.denied' },
+/** What lasts is judged again while it lasts: cut short, the client sees that the answer is not whole. */
+function watched(
+  { program }: Judged<ProxySite>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  open: OpenPassages,
+): OpenPassage {
+  const passage = { request, isProgram: program === true, cut: () => void response.destroy() }
+  open.add(passage)
+  return passage
 }
 
 function refuse(
-  { decision, target, rule }: Judged<ProxySite>,
-  request: FastifyRequest,
+  { page, error }: Refusal,
+  { target, rule }: Judged<ProxySite>,
+  { raw, id }: FastifyRequest,
   reply: FastifyReply,
-  prefix: string,
-  errors: ErrorAnswers,
+  { gate, errors }: ProxyParts,
 ): void {
-  if (decision.outcome === 'allow') return
-  const { page, error } = refusals[decision.outcome]
-  const { raw } = request
-  reply.hijack()
   if (page !== undefined && isPageLoad(raw)) {
-    const location = `${prefix}/${page}?return=${encodeURIComponent(target.forward)}`
-    errors.redirect(raw, reply.raw, location, request.id)
+    errors.redirect(raw, reply.raw, `${gate.prefix}/${page}?return=${encodeURIComponent(target.forward)}`, id)
     return
   }
   // A browser answers a Basic challenge with a box of its own over the page: only programs get one.
   const basic = rule.clients === 'api' && raw.headers['sec-fetch-mode'] === undefined
   const challenge = basic ? { 'www-authenticate': 'Basic realm="gatelodge", charset="UTF-8"' } : {}
-  errors.answer(raw, reply.raw, new GatelodgeError(error), request.id, challenge)
+  errors.answer(raw, reply.raw, new GatelodgeError(error), id, challenge)
 }

@@ -10,6 +10,7 @@ import { ErrorAnswers } from '../../src/http/errors.js'
 import { Gate, type OpenSession, type ProgramFinder } from '../../src/http/gate.js'
 import { proxySites } from '../../src/http/proxy.js'
 import { httpServerOptions, requestIds } from '../../src/http/server-options.js'
+import type { TunnelLimits } from '../../src/http/tunnel.js'
 import type { Scope } from '../support/scope.js'
 
 /** Everything in front of the applications as `app.ts` puts it together, without pages: real sockets, real Fastify. */
@@ -52,6 +53,7 @@ export interface FrontDoorInput {
   readonly programs?: ProgramFinder
   readonly scheme?: Scheme
   readonly maxConnections?: number
+  readonly tunnelLimits?: TunnelLimits
 }
 
 export async function frontDoor(t: Scope, input: FrontDoorInput): Promise<FrontDoor> {
@@ -90,7 +92,14 @@ export async function frontDoor(t: Scope, input: FrontDoorInput): Promise<FrontD
   const fastify = Fastify({
     ...httpServerOptions({ errors, requestId, ...(maxConnections === undefined ? {} : { maxConnections }) }),
   })
-  await fastify.register(proxySites, { policy, gate, applications, errors })
+  await fastify.register(proxySites, {
+    policy,
+    gate,
+    applications,
+    errors,
+    requestId,
+    tunnelLimits: input.tunnelLimits,
+  })
   await fastify.register(async (own) => {
     own.post(`${prefix}/echo`, async (request) => ({ body: request.body }))
     own.get(`${prefix}/throw`, async () => {

@@ -1,0 +1,86 @@
+import type { IncomingMessage } from 'node:http'
+import type { Verdict } from './gate.js'
+
+/** Something under way for somebody who is signed in: a WebSocket, an event stream, an upload. */
+export interface OpenPassage {
+  readonly request: IncomingMessage
+  /** Came with credentials in `Authorization`, which are costly to look at again. */
+  readonly isProgram: boolean
+  /** Ends it; what let it in does not hold any more. */
+  cut(): void
+}
+
+/** All that is asked of the gate here. */
+interface Judge {
+  judge(request: IncomingMessage): Verdict | Promise<Verdict>
+}
+
+/** Between two looks at everything that is open: a session also ends by time, which nobody announces. */
+const lookMs = 1000
+
+/** Looks in a row that may fail before what cannot be judged is cut: a store that is away for a moment ends nothing. */
+const failuresAllowed = 8
+
+/** Everything under way that hangs on a session, judged again while it lasts (invariant 6: a revocation ends it, too). */
+export class OpenPassages {
+  readonly #gate: Judge
+  readonly #open = new Set<OpenPassage>()
+  readonly #unsubscribe: (() => void) | undefined
+  readonly #timer: NodeJS.Timeout
+  #failures = 0
+  #looking = false
+  #again = false
+
+  /** `onEnded` calls the listener whenever a session may have ended. */
+  constructor(gate: Judge, onEnded?: (listener: () => void) => () => void) {
+    this.#gate = gate
+    this.#timer = setInterval(() => this.#look(false), lookMs).unref()
+    this.#unsubscribe = onEnded?.(() => this.recheck())
+  }
+
+  add(passage: OpenPassage): void {
+    this.#open.add(passage)
+  }
+
+  delete(passage: OpenPassage): void {
+    this.#open.delete(passage)
+  }
+
+  /** Judges everything again, now. */
+  recheck(): void {
+    this.#again = true
+    void this.#look(true)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#unsubscribe?.()
+  }
+
+  async #look(programsToo: boolean): Promise<void> {
+    if (this.#looking || this.#open.size === 0) return
+    this.#looking = true
+    this.#again = false
+    let failed = false
+    for (const passage of [...this.#open]) {
+      if (passage.isProgram && !programsToo) continue
+      const allowed = await this.#isAllowed(passage.request)
+      if (allowed === false && this.#open.has(passage)) passage.cut()
+      if (allowed === undefined) failed = true
+    }
+    this.#failures = failed ? this.#failures + 1 : 0
+    if (this.#failures > failuresAllowed) for (const passage of [...this.#open]) passage.cut()
+    this.#looking = false
+    if (this.#again) await this.#look(true)
+  }
+
+  /** `undefined` when it could not be judged. */
+  async #isAllowed(request: IncomingMessage): Promise<boolean | undefined> {
+    try {
+      const verdict = await this.#gate.judge(request)
+      return verdict.kind === 'judged' && verdict.decision.outcome === 'allow'
+    } catch {
+      return undefined
+    }
+  }
+}

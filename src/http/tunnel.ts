@@ -1,0 +1,267 @@
+import { type IncomingMessage, request as requestHttp, type Server, ServerResponse } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { isIP, type Socket } from 'node:net'
+import { pipeline } from 'node:stream'
+import { GatelodgeError } from '../errors.js'
+import type { Application, Applications, ProxySite } from './application.js'
+import type { ErrorAnswers } from './errors.js'
+import type { Gate, Judged } from './gate.js'
+import type { OpenPassage, OpenPassages } from './open-passages.js'
+import { isFromOwnPage } from './origin.js'
+import { hasBody } from './page-load.js'
+import { refusalOf } from './refusal.js'
+import { faultOf } from './server-options.js'
+import { Splice } from './splice.js'
+import { acceptanceOf, asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
+
+export interface TunnelLimits {
+  /** Open at once, of all sites; each site has a limit of its own besides. */
+  readonly total?: number
+  readonly perSession?: number
+  /** Until the application has agreed. */
+  readonly handshakeMs?: number
+  /** Without a byte in either direction. */
+  readonly idleMs?: number
+}
+
+export interface TunnelParts {
+  readonly gate: Gate<ProxySite>
+  readonly applications: Applications
+  readonly errors: ErrorAnswers
+  readonly open: OpenPassages
+  readonly requestId: () => string
+  readonly limits?: TunnelLimits | undefined
+}
+
+const perSite = 1000
+
+/** A connection that left HTTP behind, or wants to. */
+interface Tunnel extends OpenPassage {
+  readonly sessionId: string | undefined
+  readonly application: Application
+  close(code: number): void
+}
+
+/**
+ * WebSockets. An upgrade request is judged like any other, the application is asked, and only when it has agreed does the
+ * client hear of it; from then on bytes go both ways unread. A refused one gets a plain answer and its connection ends:
+ * what stands behind it in the connection is never read.
+ */
+export class Tunnels {
+  readonly #parts: TunnelParts
+  readonly #limits: Required<TunnelLimits>
+  readonly #tunnels = new Set<Tunnel>()
+  #closing = false
+
+  constructor(parts: TunnelParts) {
+    this.#parts = parts
+    this.#limits = { total: 10_000, perSession: 100, handshakeMs: 10_000, idleMs: 3_600_000, ...parts.limits }
+  }
+
+  get size(): number {
+    return this.#tunnels.size
+  }
+
+  /** Takes over the server's upgrades. */
+  attach(server: Server): void {
+    server.on('upgrade', (request: IncomingMessage, socket: Socket & { _httpMessage?: unknown }, head: Buffer) => {
+      // From here on Node listens no more: a reset in the middle of a decision would end the process.
+      socket.on('error', () => socket.destroy())
+      // An upgrade sent ahead while an earlier answer is under way would mix the two; no browser does that.
+      if (socket._httpMessage !== undefined && socket._httpMessage !== null) socket.destroy()
+      else if (faultOf(request) === undefined && !asksForWebSocket(request)) {
+        withoutUpgrade(server, request, socket, head)
+      } else void this.#enter(request, socket, head)
+    })
+  }
+
+  /** Says goodbye to every WebSocket (1001, going away) and ends what is still there after the deadline. */
+  async close(deadlineMs = 1000): Promise<void> {
+    this.#closing = true
+    for (const tunnel of this.#tunnels) tunnel.close(closeCodes.goingAway)
+    const deadline = performance.now() + deadlineMs
+    while (this.#tunnels.size > 0 && performance.now() < deadline) await new Promise((done) => setTimeout(done, 20))
+    for (const tunnel of this.#tunnels) tunnel.cut()
+  }
+
+  async #enter(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const requestId = this.#parts.requestId()
+    try {
+      const judged = await this.#judge(request)
+      if (socket.destroyed) return
+      this.#open(request, socket, head, judged, requestId)
+    } catch (error) {
+      this.#answer(request, socket, error, requestId)
+    }
+  }
+
+  async #judge(request: IncomingMessage): Promise<Judged<ProxySite>> {
+    const fault = faultOf(request)
+    if (fault !== undefined) throw new GatelodgeError(fault)
+    // A body would be taken for frames by one side and for a request by another.
+    if (!isWellFormed(request) || hasBody(request)) throw new GatelodgeError('request.malformed')
+    const verdict = await this.#parts.gate.judge(request)
+    if (verdict.kind === 'own') throw new GatelodgeError('not-found')
+    if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
+    const refusal = refusalOf(verdict.decision.outcome)
+    if (refusal !== undefined) throw new GatelodgeError(refusal.error)
+    const { origins } = verdict.site.settings
+    if (!isFromOwnPage(request, this.#parts.applications.scheme, origins ?? [])) {
+      throw new GatelodgeError('upgrade.refused')
+    }
+    return verdict
+  }
+
+  #open(request: IncomingMessage, socket: Socket, head: Buffer, judged: Judged<ProxySite>, requestId: string): void {
+    const application = this.#parts.applications.of(judged.site)
+    const sessionId = judged.session?.session.id
+    if (this.#closing || this.#isFull(application, sessionId)) throw new GatelodgeError('upgrade.limit')
+    const outgoing = this.#handshake(application, request, judged, requestId)
+    let splice: Splice | undefined
+    const tunnel: Tunnel = {
+      request,
+      application,
+      sessionId,
+      isProgram: judged.program === true,
+      close: (code) => (splice === undefined ? socket.destroy() : splice.close(code)),
+      cut: () => tunnel.close(closeCodes.policy),
+    }
+    const end = () => {
+      this.#tunnels.delete(tunnel)
+      this.#parts.open.delete(tunnel)
+    }
+    this.#tunnels.add(tunnel)
+    if (sessionId !== undefined) this.#parts.open.add(tunnel)
+    const abandon = () => {
+      end()
+      outgoing.destroy()
+    }
+    socket.once('close', abandon)
+
+    const fail = (error: unknown) => {
+      if (splice === undefined && !socket.destroyed && !socket.writableEnded)
+        this.#answer(request, socket, error, requestId)
+    }
+    const timer = setTimeout(() => outgoing.destroy(new GatelodgeError('upstream.timeout')), this.#limits.handshakeMs)
+    outgoing.on('close', () => clearTimeout(timer))
+    outgoing.on('error', (cause) =>
+      fail(cause instanceof GatelodgeError ? cause : new GatelodgeError('upstream.unreachable', { cause })),
+    )
+    // The application will not: its own words go to the client, and the connection ends.
+    outgoing.on('response', (answer) => {
+      clearTimeout(timer)
+      const response = bareResponse(request, socket)
+      response.writeHead(answer.statusCode ?? 502, [
+        ...application.headers.response(answer.rawHeaders),
+        'Connection',
+        'close',
+      ])
+      pipeline(answer, response, () => {})
+    })
+    outgoing.on('upgrade', (answer, upstream, upstreamHead) => {
+      clearTimeout(timer)
+      upstream.on('error', () => upstream.destroy())
+      const key = request.headers['sec-websocket-key'] ?? ''
+      if (answer.headers['sec-websocket-accept'] !== acceptanceOf(key) || socket.destroyed) {
+        upstream.destroy()
+        fail(new GatelodgeError('upstream.invalid'))
+        return
+      }
+      socket.off('close', abandon)
+      for (const side of [socket, upstream as Socket]) {
+        side.setTimeout(0)
+        side.setNoDelay(true)
+        side.setKeepAlive(true, 60_000)
+      }
+      socket.write(switching(application.headers.response(answer.rawHeaders)), 'latin1')
+      if (upstreamHead.length > 0) upstream.unshift(upstreamHead)
+      if (head.length > 0) socket.unshift(head)
+      splice = new Splice({ client: socket, application: upstream, idleMs: this.#limits.idleMs, onEnd: end })
+    })
+    outgoing.end()
+  }
+
+  #handshake(application: Application, request: IncomingMessage, judged: Judged<ProxySite>, requestId: string) {
+    const { protocol, hostname, port } = new URL(application.site.settings.upstream)
+    const host = hostname.replace(/^\[|\]$/g, '')
+    const { upstreamTls } = application.site.settings
+    const name = upstreamTls?.serverName ?? host
+    const isTls = protocol === 'https:'
+    return (isTls ? requestHttps : requestHttp)({
+      host,
+      port: port === '' ? (isTls ? 443 : 80) : Number(port),
+      method: 'GET',
+      path: judged.target.forward,
+      // The array form goes out as it is; Node's types only know the object.
+      headers: [
+        ...this.#parts.applications.headersFor(application, request, judged, requestId),
+        'Connection',
+        'Upgrade',
+        'Upgrade',
+        'websocket',
+      ] as never,
+      agent: false,
+      setHost: false,
+      ...(isTls ? { rejectUnauthorized: true, servername: isIP(name) === 0 ? name : '' } : {}),
+      ...(application.certificateAuthority === undefined ? {} : { ca: application.certificateAuthority }),
+    })
+  }
+
+  #isFull(application: Application, sessionId: string | undefined): boolean {
+    if (this.#tunnels.size >= this.#limits.total) return true
+    let ofSite = 0
+    let ofSession = 0
+    for (const tunnel of this.#tunnels) {
+      if (tunnel.application === application) ofSite += 1
+      if (sessionId !== undefined && tunnel.sessionId === sessionId) ofSession += 1
+    }
+    return ofSite >= (application.site.settings.limits?.webSockets ?? perSite) || ofSession >= this.#limits.perSession
+  }
+
+  #answer(request: IncomingMessage, socket: Socket, error: unknown, requestId: string): void {
+    if (socket.destroyed) return
+    this.#parts.errors.answer(request, bareResponse(request, socket), error, requestId)
+  }
+}
+
+/** A response on a connection that Node has let go of. It ends the connection. */
+function bareResponse(request: IncomingMessage, socket: Socket): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  response.on('finish', () => socket.destroySoon())
+  return response
+}
+
+function switching(headers: readonly string[]): string {
+  let text = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+  for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`
+  return `${text}\r\n`
+}
+
+const upgradeOnly = new Set(['upgrade', 'http2-settings'])
+
+/**
+ * An upgrade to anything else, to HTTP/2 above all, is not for us, and a server may read such a request as if the header
+ * were not there (RFC 9110 7.8). Passed on, it would open a connection to the application that nobody judges (h2c
+ * smuggling). Node has already stopped reading this connection as HTTP, so the request is put back without the header and
+ * read anew.
+ */
+function withoutUpgrade(server: Server, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  const { rawHeaders, method, url } = request
+  let text = `${method} ${url} HTTP/1.${request.httpVersionMinor}\r\n`
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    let value = rawHeaders[at + 1] ?? ''
+    if (upgradeOnly.has(name.toLowerCase())) continue
+    if (name.toLowerCase() === 'connection') {
+      const options = value.split(',').filter((option) => !upgradeOnly.has(option.trim().toLowerCase()))
+      if (options.length === 0) continue
+      value = options.join(',').trim()
+    }
+    text += `${name}: ${value}\r\n`
+  }
+  socket.removeAllListeners('error')
+  socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]))
+  server.emit('connection', socket)
+}
