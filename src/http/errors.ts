@@ -33,6 +33,9 @@ export interface ErrorAnswersSettings {
 
 const defaultRetrySeconds = 5
 
+/** How long a client may take to read the answer to what was no request. */
+const leavingMs = 500
+
 /** What Fastify and Node call the same faults. */
 const otherNames: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'request.body-too-large',
@@ -50,6 +53,7 @@ export class ErrorAnswers {
   readonly #requestId: () => string
   readonly #render: RenderError | undefined
   readonly #challenge: string
+  readonly #leaving = new WeakSet<Socket>()
 
   constructor({ log, requestId, render, challenge }: ErrorAnswersSettings) {
     this.#log = log
@@ -89,7 +93,10 @@ export class ErrorAnswers {
     if (facts.retryAfterSeconds !== undefined) headers['retry-after'] = Math.ceil(facts.retryAfterSeconds)
     if (facts.status === 401) headers['www-authenticate'] ??= this.#challenge
     // Nothing after a refused request is ever read as one: what follows may be the body it was refused for (invariant 3).
-    if (facts.status < 500 || hasBody(request)) headers['connection'] = 'close'
+    if (facts.status < 500 || hasBody(request)) {
+      headers['connection'] = 'close'
+      this.#leaving.add(request.socket)
+    }
     response.writeHead(facts.status, headers)
     endAfterBody(request, response, body)
   }
@@ -125,6 +132,8 @@ export class ErrorAnswers {
    * another answer is on its way nothing may be written between its bytes.
    */
   readonly clientError = (error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: ServerResponse }): void => {
+    // More bytes on a connection that has its answer already.
+    if (error.code !== 'ECONNRESET' && this.#leaving.has(socket)) return
     if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
       socket.destroy()
       return
@@ -132,8 +141,11 @@ export class ErrorAnswers {
     const known = otherNames[error.code ?? '']
     const facts = this.#facts(new GatelodgeError(known ?? 'request.malformed'), this.#requestId())
     this.#log.debug({ requestId: facts.requestId, code: facts.code, reason: error.code }, 'request refused')
-    socket.write(plainAnswer(facts))
-    socket.destroySoon()
+    // Closed at once, a connection with bytes still to be read is reset, and the answer lost with it.
+    this.#leaving.add(socket)
+    socket.end(plainAnswer(facts))
+    const timer = setTimeout(() => socket.destroy(), leavingMs)
+    socket.once('close', () => clearTimeout(timer))
   }
 
   #page(facts: ErrorFacts): ReturnType<RenderError> {

@@ -85,8 +85,11 @@ export function harden(server: Server, errors: ErrorAnswers, limits: Pick<HttpSe
   server.on('checkExpectation', (request, response) =>
     errors.answer(request, response, new GatelodgeError('request.expectation')),
   )
-  // Without a listener Node closes the connection without a word.
-  server.on('connect', (_request, socket) => errors.clientError(new Error('CONNECT'), socket as Socket))
+  // Without a listener Node closes the connection without a word; with one it listens no more, not even for a reset.
+  server.on('connect', (_request, socket) => {
+    socket.on('error', () => socket.destroy())
+    errors.clientError(new Error('CONNECT'), socket as Socket)
+  })
 }
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
