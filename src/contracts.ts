@@ -284,7 +284,8 @@ export function definePlugin<Kind extends PluginKind, Options extends z.ZodType>
 
 /** For an option that names another plugin: `transport: pluginReference('sms-transports')`. It is checked with the rest of the file. */
 export function pluginReference(kind: PluginKind) {
-  return z.looseObject({ use: z.string().min(1) }).meta({ pluginKind: kind })
+  const use = z.string().min(1).describe('Which one: a name of ours, a path that starts with ./, or an npm package.')
+  return z.looseObject({ use }).meta({ pluginKind: kind })
 }
 
 /** For an option that names a file or directory: a relative one starts at the directory of the YAML file; `create` gets it absolute. */

@@ -1,6 +1,15 @@
 import type { Complaint } from './config/complaints.js'
 import { formatPath } from './config/problem.js'
-import type { Host, Logger, Passwords, PluginKind, PluginKinds, PluginReference, Store } from './contracts.js'
+import type {
+  Host,
+  Logger,
+  MailTransport,
+  Passwords,
+  PluginKind,
+  PluginKinds,
+  PluginReference,
+  Store,
+} from './contracts.js'
 import { PluginCatalog } from './plugin-host/catalog.js'
 import { ScopedStore } from './plugin-host/scoped-store.js'
 
@@ -40,6 +49,7 @@ export class PluginHost {
   readonly #settings: PluginHostSettings
   readonly #open: Closable[] = []
   #store: Store | undefined
+  #mail: MailTransport | undefined
   #isClosed = false
 
   constructor(settings: PluginHostSettings) {
@@ -50,6 +60,11 @@ export class PluginHost {
   /** The store the other plugins get their part of. It is a plugin itself, so it comes after the host. */
   useStore(store: Store): void {
     this.#store = store
+  }
+
+  /** What the file names under `mail`, for plugins built from now on. */
+  useMail(mail: MailTransport): void {
+    this.#mail = mail
   }
 
   /** What is wrong with a reference, and with what it nests; paths are relative to it. Builds nothing. */
@@ -94,7 +109,8 @@ export class PluginHost {
   #lend(kind: PluginKind, use: string): Host {
     const { now, log, passwords } = this.#settings
     const store = new ScopedStore(() => this.#storeFor(kind), `plugin:${kind}:${encodeURIComponent(use)}:`)
-    return { now: () => now(), log, store, passwords, load: (kind, reference) => this.load(kind, reference) }
+    const load: Host['load'] = (kind, reference) => this.load(kind, reference)
+    return { now: () => now(), log, store, passwords, mail: this.#mail, load }
   }
 
   #storeFor(kind: PluginKind): Store {

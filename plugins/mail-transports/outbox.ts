@@ -1,10 +1,10 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { definePlugin, type KeptMessage, type MailTransport } from '../../src/contracts.js'
+import { definePlugin, filePath, type KeptMessage, type MailTransport } from '../../src/contracts.js'
 
 const options = z.strictObject({
   /** A file that takes one line of JSON for each mail, so that every process, page and test can read them. */
-  path: z.string().min(1).optional(),
+  path: filePath().optional(),
 })
 
 const keptMails = 100

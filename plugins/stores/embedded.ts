@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Keyv } from 'keyv'
 import { z } from 'zod'
-import { definePlugin, type Json, type Logger, type Store } from '../../src/contracts.js'
+import { definePlugin, filePath, type Json, type Logger, type Store } from '../../src/contracts.js'
 import { openDataDirectory } from './embedded/data-directory.js'
 import { Entries } from './embedded/entries.js'
 import { KeyvAdapter } from './embedded/keyv-adapter.js'
@@ -137,11 +137,7 @@ function textOf(value: unknown): string {
 export default definePlugin({
   kind: 'stores',
   options: z.strictObject({
-    path: z
-      .string()
-      .min(1)
-      .default('./data')
-      .describe('Directory of the data file; made with mode 0700 when it is not there'),
+    path: filePath().default('./data').describe('Directory of the data file; made with mode 0700 when it is not there'),
     deadline: z.number().int().min(10).default(5000).describe('Milliseconds a write may take'),
     sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
     mapSize: z

@@ -17,7 +17,7 @@ export async function checkPlugins(root: Place, locator: Locator, catalog: Plugi
     const found = await catalog.check(kind, reference, mayQuote)
     complaints.push(...found.map((complaint) => ({ ...complaint, path: [...path, ...complaint.path] })))
   }
-  return locator.problems(withoutConsequences(complaints, root))
+  return locator.problems(withoutConsequences(complaints, root), true)
 }
 
 function referencesIn(root: Place): ReadonlyArray<readonly [Path, PluginKind]> {

@@ -11,6 +11,8 @@ export interface Complaint {
   readonly message: string
   readonly accepted?: string
   readonly suggestion?: string
+  /** Whether the value is text of the wrong form, so that seeing it helps; what stands where a list or map belongs may be anything. */
+  readonly isForm?: boolean
   /** Where to point when there is nothing at `path` to point at. */
   readonly near?: Path
 }
@@ -41,7 +43,13 @@ export function complaintsFor(
   const here = schemaAt(schema, path)
   if (issue.code === 'unrecognized_keys') {
     const keys = Array.isArray(issue['keys']) ? issue['keys'].map(String) : []
-    return keys.slice(0, mostKeys).map((key) => unknownKey([...path, key], key, keysOf(here) ?? []))
+    return keys.slice(0, mostKeys).map((key) => unknownKey([...path, key], keysOf(here) ?? [], valueAt([...path, key])))
+  }
+  const closest = issue.code === 'invalid_union' ? closestOf(issue) : []
+  if (closest.length > 0 && noteOf(here, 'accepts') === undefined) {
+    return closest.flatMap((inner) =>
+      complaintsFor({ ...inner, path: [...path, ...inner.path] }, schema, valueAt, mayQuote),
+    )
   }
   const accepted = acceptedAt(here, issue)
   const value = valueAt(path)
@@ -55,18 +63,21 @@ export function complaintsFor(
       ? nearest(value, Array.isArray(known) ? known.map(String) : words)
       : undefined
   const message = messageFor(issue, value, words.length > 0, mayQuote(path))
-  return [{ ...common, message, ...(near !== undefined && { suggestion: near }) }]
+  const isForm = issue.code !== 'invalid_type' && issue.code !== 'invalid_union'
+  return [{ ...common, message, isForm, ...(near !== undefined && { suggestion: near }) }]
 }
 
-function unknownKey(path: Path, key: string, keys: readonly string[]): Complaint {
-  const isPlain = /^[A-Za-z_][\w-]{0,40}$/.test(key)
+function unknownKey(path: Path, keys: readonly string[], value: unknown): Complaint {
+  const key = String(path.at(-1))
   const suggestion = nearest(key, keys)
+  // `{ password: a, b }` makes a key of the b: what has no value and is like no key may be part of a secret.
+  const isKey = /^[A-Za-z_][\w-]{0,40}$/.test(key) && (value !== null || suggestion !== undefined)
   return {
-    path: isPlain ? path : path.slice(0, -1),
-    at: 'key',
-    message: isPlain ? 'is not a key that exists here' : 'has something that is no key',
+    path: isKey ? path : path.slice(0, -1),
+    at: isKey ? 'key' : 'value',
+    message: isKey ? 'is not a key that exists here' : 'has something in it that is no key',
     ...(keys.length > 0 && { accepted: keys.join(', ') }),
-    ...(suggestion !== undefined && isPlain && { suggestion }),
+    ...(suggestion !== undefined && isKey && { suggestion }),
   }
 }
 
@@ -117,6 +128,15 @@ function messageFor(issue: SchemaIssue, value: unknown, isWord: boolean, mayQuot
     default:
       return startLow(issue.message)
   }
+}
+
+/** Of the ways a value could be right, what is wrong with the one it comes nearest to. */
+function closestOf(issue: SchemaIssue): readonly SchemaIssue[] {
+  const ways: unknown = issue['errors']
+  if (!Array.isArray(ways)) return []
+  const lists: readonly SchemaIssue[][] = ways.filter((way) => Array.isArray(way))
+  const inside = lists.filter((way) => way.every(({ code, path }) => path.length > 0 || code === 'unrecognized_keys'))
+  return inside.toSorted((a, b) => a.length - b.length)[0] ?? []
 }
 
 /** Words a plugin's author chose are better than ours. */

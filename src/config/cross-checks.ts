@@ -217,8 +217,6 @@ function parseRanges(value: unknown): AddressRanges | undefined {
   }
 }
 
-const codeMethods: ReadonlySet<unknown> = new Set(['totp', 'sms', 'email'])
-
 function checkMethods(top: Entries): Complaint[] {
   const complaints: Complaint[] = []
   const seen = new Set<unknown>()
@@ -229,14 +227,6 @@ function checkMethods(top: Entries): Complaint[] {
     if (use !== undefined && seen.has(use))
       complaints.push({ path: [...path, 'use'], at: 'value', message: 'is listed twice' })
     seen.add(use)
-    for (const key of ['countsAs', 'signIn']) {
-      if (!(key in method) || !codeMethods.has(use)) continue
-      complaints.push({
-        path: [...path, key],
-        at: 'key',
-        message: 'is for methods that send a link; this one asks for a code',
-      })
-    }
     if ((use === 'email' || use === 'magic-link') && top['mail'] === undefined && method['transport'] === undefined) {
       const message = 'sends mail, and the file does not say how'
       complaints.push({

@@ -3,7 +3,7 @@ import { type Complaint, placeAt } from './complaints.js'
 import { maskLine, type Piece, piecesOf, piecesOfBroken } from './masked-line.js'
 import { type ConfigProblem, formatPath, type Path } from './problem.js'
 import { settingsSchema } from './schema.js'
-import { noteOf, schemaAt, vocabularyOf } from './schema-walk.js'
+import { childOf, keysOf, schemaAt, vocabularyOf } from './schema-walk.js'
 import { isReference, isSecretName, mayCarrySecret } from './secrets.js'
 import type { Place, Source, Span } from './source.js'
 
@@ -27,12 +27,12 @@ export class Locator {
   }
 
   /** Complaints at their keys or values; what is missing is said where it should have been. */
-  problems(complaints: readonly Complaint[]): ConfigProblem[] {
+  problems(complaints: readonly Complaint[], isOfPlugins = false): ConfigProblem[] {
     const placed = complaints.map((complaint) => ({ complaint, span: this.#spanOf(complaint) }))
     placed.sort((a, b) => a.span.start - b.span.start)
     return placed
       .slice(0, mostProblems)
-      .map(({ complaint, span }) => this.problemAt(span, complaint.path, complaint, complaint.at === 'value'))
+      .map(({ complaint, span }) => this.problemAt(span, complaint.path, complaint, isOfPlugins && complaint.isForm))
   }
 
   #spanOf({ path, at, near }: Complaint): Span {
@@ -48,7 +48,7 @@ export class Locator {
   }
 
   /** @param isOption whether the value at the path may be shown though it belongs to a plugin */
-  problemAt(span: Span, path: Path, { message, accepted, suggestion }: Words, isOption = false): ConfigProblem {
+  problemAt(span: Span, path: Path, { message, accepted, suggestion }: Words, isOption?: boolean): ConfigProblem {
     const { text } = this.#source
     const { line, col } = this.#lines.linePos(Math.min(span.start, text.length))
     return {
@@ -59,7 +59,9 @@ export class Locator {
       message,
       ...(accepted !== undefined && { accepted }),
       ...(suggestion !== undefined && { suggestion }),
-      ...(text !== '' && { source: maskLine(text, span, this.#pieces(), isOption && this.mayQuoteOption(path)) }),
+      ...(text !== '' && {
+        source: maskLine(text, span, this.#pieces(), isOption === true && this.mayQuoteOption(path)),
+      }),
     }
   }
 
@@ -93,19 +95,18 @@ export class Locator {
     const { root, text } = this.#source
     const mayShow = (path: Path, place: Place, written: string) =>
       isReference(written) || isHarmless(path, place, written)
-    this.#keptPieces ??= root ? piecesOf(root, mayShow, text) : piecesOfBroken(text, ownNames)
+    this.#keptPieces ??= root ? piecesOf(root, ownNames, mayShow, text) : piecesOfBroken(text, ownNames)
     return this.#keptPieces
   }
 }
 
-/** Values of our own keys, if nothing in them came from outside and no key on the way sounds like a secret. */
+/** Values of our own keys, if nothing in them came from outside. */
 function isHarmless(path: Path, place: Place, written: string): boolean {
   if (place.fromOutside || mayCarrySecret(written)) return false
-  if (path.some((key) => typeof key === 'string' && isSecretName(key) && !ownNames.has(key))) return false
   // What a plugin is called is no secret, at any depth.
   if (path.at(-1) === 'use') return true
   const schema = schemaAt(settingsSchema, path)
-  return schema !== undefined && noteOf(schema, 'pluginKind') === undefined
+  return schema !== undefined && keysOf(schema) === undefined && childOf(schema, 0) === undefined
 }
 
 const ownNames = vocabularyOf(settingsSchema)

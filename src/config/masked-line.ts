@@ -3,6 +3,7 @@ import type { Place, Span } from './source.js'
 
 const mask = '***'
 const widest = 120
+const reach = 400
 
 /** A line of the file, fit to be printed: secrets masked, comments dropped, and where the caret goes. */
 export interface MaskedLine {
@@ -21,9 +22,12 @@ export interface Piece extends Span {
  * misspelt keys, behind `!` and `&`, in comments.
  */
 export function maskLine(text: string, at: Span, pieces: readonly Piece[], isShown = false): MaskedLine {
-  const lineStart = at.start === 0 ? 0 : text.lastIndexOf('\n', at.start - 1) + 1
-  const found = text.indexOf('\n', lineStart)
-  const lineEnd = found === -1 ? text.length : found
+  // A whole file can be one line: only what can be shown is looked at.
+  const from = Math.max(0, at.start - reach)
+  const around = text.slice(from, at.start + reach)
+  const lineStart = at.start === 0 ? 0 : from + around.lastIndexOf('\n', at.start - from - 1) + 1
+  const found = around.indexOf('\n', at.start - from)
+  const lineEnd = from + (found === -1 ? around.length : found)
   let shown = ''
   let caret: number | undefined
   let caretEnd: number | undefined
@@ -78,9 +82,12 @@ function clip(text: string, caret: number, caretEnd: number): MaskedLine {
   return { text: cut, caret: at, length: Math.max(1, Math.min(caretEnd - caret, cut.length - at)) }
 }
 
+const plainKey = /^["']?[A-Za-z_][\w-]{0,40}["']?$/
+
 /** Keys and leaf values of a tree of places; `mayShow` is asked for each value with its path. */
 export function piecesOf(
   root: Place,
+  knownKeys: ReadonlySet<string>,
   mayShow: (path: ReadonlyArray<string | number>, place: Place, written: string) => boolean,
   text: string,
 ): Piece[] {
@@ -88,9 +95,13 @@ export function piecesOf(
   const visit = (place: Place, path: ReadonlyArray<string | number>) => {
     const name = place.key && text.slice(place.key.start, place.key.end)
     if (place.key && name !== undefined) {
-      pieces.push({ ...place.key, isShown: /^["']?[A-Za-z_][\w-]{0,40}["']?$/.test(name) })
+      const isKey = plainKey.test(name) && (place.value !== null || knownKeys.has(name))
+      pieces.push({ ...place.key, isShown: isKey })
     }
     for (const [key, child] of place.children) visit(child, [...path, key])
+    for (const { key, span } of place.refused) {
+      pieces.push({ ...key, isShown: plainKey.test(text.slice(key.start, key.end)) }, { ...span, isShown: false })
+    }
     if (typeof place.value === 'object' && place.value !== null) return
     const written = text.slice(place.span.start, place.span.end)
     pieces.push({ ...place.span, isShown: mayShow(path, place, written) })

@@ -19,13 +19,13 @@ export interface ConfigProblem {
 /** Keys and indexes from the top of the file. */
 export type Path = ReadonlyArray<string | number>
 
-/** `sites[0].rules[2].access`; keys that are no plain names are quoted. */
+/** `sites[0].rules[2].access`; keys that are no plain names are quoted, and those that look like no key masked. */
 export function formatPath(path: Path): string {
   let text = ''
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`
     else if (/^[A-Za-z_][\w-]*$/.test(part)) text += text === '' ? part : `.${part}`
-    else text += `[${quote(part)}]`
+    else text += /^[\w./ -]{1,40}$/.test(part) ? `[${quote(part)}]` : '["***"]'
   }
   return text
 }

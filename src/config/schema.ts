@@ -93,19 +93,6 @@ const network = z.strictObject({
     .describe('Whether a second factor is asked of these clients.'),
 })
 
-const method = z
-  .looseObject({
-    use: z.string().min(1).describe('The method: totp, sms, email, magic-link, a path or an npm package.'),
-    countsAs: z
-      .enum(['password', 'second-factor', 'both'])
-      .exactOptional()
-      .describe('Methods that send a link: what redeeming it stands for; password when left out.'),
-    signIn: flag()
-      .exactOptional()
-      .describe('Methods that send a link: whether it may be asked for instead of the password.'),
-  })
-  .meta({ pluginKind: 'second-factors' })
-
 const secondFactor = z.strictObject({
   required: z
     .enum(['when-enabled', 'everyone'])
@@ -117,7 +104,7 @@ const secondFactor = z.strictObject({
     .describe('Who must have one and has none: enrols after the password, or needs a recovery code first.'),
   fallback: flag().default(true).describe('Send the code by e-mail when the text message cannot be sent.'),
   methods: z
-    .array(method)
+    .array(pluginReference('second-factors'))
     .min(1)
     .max(20)
     .prefault([{ use: 'totp' }])
@@ -212,9 +199,6 @@ export type RuleConfig = DeepReadonly<SiteOutput['rules'][number]> & Placed
 export type SiteConfig = DeepReadonly<Omit<SiteOutput, 'rules'>> & Placed & { readonly rules: readonly RuleConfig[] }
 /** One entry of `networks`. */
 export type NetworkConfig = DeepReadonly<Settings['networks'][number]> & Placed
-/** One entry of `secondFactor.methods`: the plugin and its options, and what the gateway itself keeps to. */
-export type MethodConfig = DeepReadonly<Settings['secondFactor']['methods'][number]>
-
 /** The checked, frozen configuration. Durations are seconds, sizes as their names say, paths absolute. */
 export type Config = DeepReadonly<Omit<Settings, 'sites' | 'networks' | 'publicUrl'>> & {
   /** An origin. On a loopback listener without one, `http://localhost:<port>`, with port 0 as it was written. */

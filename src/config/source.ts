@@ -1,10 +1,9 @@
 import {
   CST,
+  type ErrorCode,
   isAlias,
-  isCollection,
   isMap,
   isNode,
-  isPair,
   isScalar,
   isSeq,
   Lexer,
@@ -28,6 +27,8 @@ export interface Place {
   readonly key?: Span
   readonly span: Span
   readonly children: ReadonlyMap<string | number, Place>
+  /** Entries that were refused (written twice, forbidden) and have no value. */
+  readonly refused: ReadonlyArray<{ readonly key: Span; readonly span: Span }>
   /** The value, interpolated. */
   readonly value: unknown
   /** Whether the value, or part of it, came from the environment or a file. */
@@ -44,42 +45,47 @@ export interface Fault {
   readonly accepted?: string
 }
 
-/** What reading a text gives: a tree of places, or faults only. */
+/** What reading a text gives: a tree of places, unless the text is no YAML, and what is wrong so far. */
 export interface Source {
   readonly text: string
   readonly root: Place | undefined
   readonly faults: readonly Fault[]
-  /** Whether the text is no YAML at all, so that nothing in it is known to be a key or a value. */
-  readonly broken: boolean
 }
 
 const mostLevels = 32
-const mostPerLine = 64
+const mostIndent = 256
+/** One wrong bracket makes many errors. */
+const mostFaults = 20
 /** Keys through which JavaScript objects are reached rather than entries made. */
 const forbiddenKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** Reads YAML 1.2 without tags, anchors, aliases, directives or further documents. Never throws. */
 export function readSource(text: string, env: NodeJS.ProcessEnv, baseDirectory: string): Source {
   const structure = checkStructure(text)
-  if (structure.tooDeep) return { text, root: undefined, faults: structure.faults, broken: true }
+  if (structure.isTooDeep) return { text, root: undefined, faults: structure.faults }
   const documents = composeDocuments(text)
-  if (!documents) return { text, root: undefined, faults: [tooDeep(0)], broken: true }
-  const errors = documents.flatMap((document) => document.errors)
+  if (!documents) return { text, root: undefined, faults: [tooDeep(0)] }
+  const errors = documents.flatMap((document) => document.errors).filter(({ code }) => !saidAlready.has(code))
   if (errors.length > 0) {
-    const faults = errors.slice(0, 20).map((error): Fault => {
-      const [start, end] = error.pos
-      return { path: [], span: { start, end }, ...wordsFor(error.code, error.message, text, start) }
+    const faults = errors.slice(0, mostFaults).map(({ code, pos: [start, end] }): Fault => {
+      return { path: [], span: { start, end }, ...wordsFor(code, text, start) }
     })
-    return { text, root: undefined, faults: [...structure.faults, ...faults], broken: true }
+    return { text, root: undefined, faults: [...structure.faults, ...faults] }
   }
-  const contents = documents[0]?.contents
+  const faults = [...structure.faults]
+  const [first, second] = documents
+  if (second && faults.length === 0) {
+    const [start] = second.range
+    faults.push({ path: [], span: { start, end: start + 1 }, message: oneDocument })
+  }
+  const contents = first?.contents
   if (!isNode(contents) || (isScalar(contents) && contents.value === null)) {
-    const fault = { path: [], span: { start: 0, end: 0 }, message: 'the file is empty' }
-    return { text, root: undefined, faults: [...structure.faults, fault], broken: structure.faults.length > 0 }
+    faults.push({ path: [], span: { start: 0, end: 0 }, message: 'the file is empty', accepted: 'at least one site' })
+    return { text, root: undefined, faults }
   }
   const reader = new Reader(env, baseDirectory)
   const root = reader.place(contents, [], undefined)
-  return { text, root, faults: [...structure.faults, ...reader.faults], broken: false }
+  return { text, root, faults: [...faults, ...reader.faults] }
 }
 
 function composeDocuments(text: string) {
@@ -106,7 +112,7 @@ function tooDeep(start: number): Fault {
  * Looks at the tokens alone, which takes time and memory in proportion to the text, so that nothing is composed that
  * grows when it is read: aliases, anchors, deep nesting.
  */
-function checkStructure(text: string): { faults: Fault[]; tooDeep: boolean } {
+function checkStructure(text: string): { faults: Fault[]; isTooDeep: boolean } {
   const faults: Fault[] = []
   let offset = 0
   let levels = 0
@@ -114,7 +120,8 @@ function checkStructure(text: string): { faults: Fault[]; tooDeep: boolean } {
   let documents = 0
   let isScalarNext = false
   const refuse = (message: string, token: string) => {
-    if (faults.length < 20) faults.push({ path: [], span: { start: offset, end: offset + token.length }, message })
+    if (faults.length < mostFaults)
+      faults.push({ path: [], span: { start: offset, end: offset + token.length }, message })
   }
   for (const token of new Lexer().lex(text)) {
     const type = isScalarNext ? 'scalar' : CST.tokenType(token)
@@ -128,27 +135,48 @@ function checkStructure(text: string): { faults: Fault[]; tooDeep: boolean } {
     if (type === 'alias') refuse('is an alias; write the value out, or put it in quotes if it is text', token)
     if (type === 'tag') refuse('is a tag; leave it out, or put the value in quotes if it is text', token)
     if (type === 'directive-line') refuse('is a directive; the file is plain YAML 1.2', token)
-    if (type === 'doc-start' && ++documents > 1) refuse('starts a second document; one file is one document', token)
+    if (type === 'doc-start' && ++documents > 1) refuse(oneDocument, token)
     const indent = type === 'space' && (offset === 0 || text[offset - 1] === '\n') ? token.length : 0
-    if (levels > mostLevels || onLine > mostLevels || indent > 4 * mostPerLine) {
-      return { faults: [...faults, tooDeep(offset)], tooDeep: true }
+    if (levels > mostLevels || onLine > mostLevels || indent > mostIndent) {
+      return { faults: [...faults, tooDeep(offset)], isTooDeep: true }
     }
     offset += token.length
   }
-  return { faults, tooDeep: false }
+  return { faults, isTooDeep: false }
 }
 
-/** The parser's words are for people who know YAML; the commonest mistakes get plainer ones. */
-function wordsFor(code: string, message: string, text: string, start: number): { message: string; accepted?: string } {
+const oneDocument = 'starts a second document; one file is one document'
+
+/** Errors of the composer about what the scan has named. */
+const saidAlready: ReadonlySet<ErrorCode> = new Set([
+  'TAG_RESOLVE_FAILED',
+  'MULTIPLE_TAGS',
+  'MULTIPLE_ANCHORS',
+  'ALIAS_PROPS',
+  'BAD_ALIAS',
+  'BAD_DIRECTIVE',
+  'MULTIPLE_DOCS',
+])
+
+/** The parser's own messages quote what it stumbles over, which may be a secret; and they are for people who know YAML. */
+const wordsOfCodes: Readonly<Partial<Record<ErrorCode, string>>> = {
+  BAD_INDENT: 'is indented unlike the lines around it',
+  TAB_AS_INDENT: 'is indented with a tab; YAML takes spaces only',
+  MISSING_CHAR: 'is not finished: a quote, bracket, comma, colon or space is missing here or before',
+  BAD_DQ_ESCAPE: 'has a backslash that means nothing in double quotes; use single quotes',
+  BAD_SCALAR_START: 'starts with a character that needs quotes around the text',
+  BLOCK_AS_IMPLICIT_KEY: 'has a second colon; put text with a colon in quotes',
+  BLOCK_IN_FLOW: 'starts a block inside { } or [ ]',
+  MULTILINE_IMPLICIT_KEY: 'has no colon, or goes over more than one line',
+  KEY_OVER_1024_CHARS: 'is too long for a key',
+}
+
+function wordsFor(code: ErrorCode, text: string, start: number): { message: string; accepted?: string } {
+  const message = `is not YAML: ${wordsOfCodes[code] ?? 'something stands here that does not belong'}`
   const lineStart = text.lastIndexOf('\n', start - 1) + 1
   const [line = ''] = text.slice(lineStart, lineStart + 1_000).split('\n', 1)
-  if (code === 'TAB_AS_INDENT') return { message: 'a tab is used as indentation', accepted: 'spaces' }
-  if (/[{[,].*:\s*[^"'\s]*\$\{/.test(line)) {
-    return { message: 'is not YAML', accepted: '${…} inside { } or [ ] stands in quotes, as in "${NAME}"' }
-  }
-  // The parser quotes the text it stumbles over, which may be a secret.
-  const [plain = message] = message.split(/[:\n]|(?=["'`])/, 1)
-  return { message: `is not YAML: ${plain.trim().replace(/\.$/, '').toLowerCase()}` }
+  const isBareReference = /[{[,].*:\s*[^"'\s]*\$\{/.test(line)
+  return { message, ...(isBareReference && { accepted: '${…} inside { } or [ ] in quotes, as in "${NAME}"' }) }
 }
 
 function spanOf(node: Node): Span {
@@ -169,7 +197,7 @@ class Reader {
 
   place(node: Node | undefined, path: Path, key: Span | undefined): Place {
     const span = node ? spanOf(node) : { start: key?.end ?? 0, end: key?.end ?? 0 }
-    const common = { ...(key && { key }), span, children: new Map(), fromOutside: false, faulty: false }
+    const common = { ...(key && { key }), span, children: new Map(), refused: [], fromOutside: false, faulty: false }
     if (!node || isAlias(node)) return { ...common, value: null, faulty: node !== undefined }
     if (isMap(node)) return { ...common, ...this.#map(node.items, path) }
     if (isSeq(node)) return { ...common, ...this.#list(node.items, path) }
@@ -184,45 +212,39 @@ class Reader {
   }
 
   #list(items: readonly unknown[], path: Path) {
-    const children = new Map<string | number, Place>()
-    for (const [index, item] of items.entries()) {
-      // `[a: 1]` is a pair where a value belongs.
-      const pair = isPair(item) ? item : undefined
-      const node = isNode(item) ? item : undefined
-      if (pair && isNode(pair.key))
-        this.faults.push({ path: [...path, index], span: spanOf(pair.key), message: 'is a key in a list' })
-      children.set(
-        index,
-        pair
-          ? { ...this.place(undefined, [...path, index], undefined), faulty: true }
-          : this.place(node, [...path, index], undefined),
-      )
-    }
-    return { children, value: [...children.values()].map((child) => child.value) }
+    const places = items.map((item, index) => this.place(isNode(item) ? item : undefined, [...path, index], undefined))
+    return { children: new Map(places.entries()), value: places.map((place) => place.value) }
   }
 
   #map(items: readonly Pair[], path: Path) {
     const children = new Map<string | number, Place>()
+    const refused: { key: Span; span: Span }[] = []
     const value: Record<string, unknown> = {}
-    for (const { key, value: node } of items) {
-      if (!isScalar(key) || isCollection(key)) {
-        const span = isNode(key) ? spanOf(key) : { start: 0, end: 0 }
-        this.faults.push({ path, span, message: 'is not a plain key' })
+    for (const { key, value: item } of items) {
+      const span = isNode(key) ? spanOf(key) : { start: 0, end: 0 }
+      const node = isNode(item) ? item : undefined
+      const fault = faultOfKey(key, children)
+      const name = nameOf(key)
+      if (fault !== undefined) {
+        this.faults.push({ path: isScalar(key) ? [...path, name] : path, span, message: fault })
+        refused.push({ key: span, span: node ? spanOf(node) : { start: span.end, end: span.end } })
         continue
       }
-      const name = typeof key.value === 'string' ? key.value : (key.source ?? '')
-      const span = spanOf(key)
-      const childPath = [...path, name]
-      if (forbiddenKeys.has(name)) {
-        this.faults.push({ path: childPath, span, message: 'is not a key anything here can have' })
-      } else if (children.has(name)) {
-        this.faults.push({ path: childPath, span, message: 'is written twice; remove one' })
-      } else {
-        const child = this.place(isNode(node) ? node : undefined, childPath, span)
-        children.set(name, child)
-        value[name] = child.value
-      }
+      const child = this.place(node, [...path, name], span)
+      children.set(name, child)
+      value[name] = child.value
     }
-    return { children, value }
+    return { children, refused, value }
   }
+}
+
+function nameOf(key: unknown): string {
+  if (!isScalar(key)) return ''
+  return typeof key.value === 'string' ? key.value : (key.source ?? '')
+}
+
+function faultOfKey(key: unknown, earlier: ReadonlyMap<string | number, Place>): string | undefined {
+  if (!isScalar(key)) return 'is not a plain key'
+  if (forbiddenKeys.has(nameOf(key))) return 'is not a key anything here can have'
+  return earlier.has(nameOf(key)) ? 'is written twice; remove one' : undefined
 }

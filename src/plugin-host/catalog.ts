@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { type Complaint, complaintsFor, type SchemaIssue } from '../config/complaints.js'
 import { nearest } from '../config/nearest.js'
 import type { Path } from '../config/problem.js'
-import { childOf, keysOf, noteOf } from '../config/schema-walk.js'
+import { childOf, noteOf } from '../config/schema-walk.js'
 import type { Host, PluginKind, PluginReference } from '../contracts.js'
 import { findPlugin, ownPlugins } from './find-plugin.js'
 
@@ -21,9 +21,6 @@ interface OptionsSchema {
     readonly error?: { readonly issues?: readonly SchemaIssue[] }
   }
 }
-
-/** Keys beside a second factor's own options that the gateway itself goes by. */
-const gatewayKeys = ['countsAs', 'signIn']
 
 /** Finds plugins by name and checks their options. Builds nothing. */
 export class PluginCatalog {
@@ -108,11 +105,7 @@ function isPlugin(value: unknown): value is FoundPlugin {
 }
 
 function parseOptions({ options: schema }: FoundPlugin, reference: PluginReference) {
-  const known = keysOf(schema) ?? []
-  const written = Object.entries(reference).filter(
-    ([key]) => key !== 'use' && (!gatewayKeys.includes(key) || known.includes(key)),
-  )
-  const options: Record<string, unknown> = Object.fromEntries(written)
+  const { use: _, ...options } = reference
   try {
     const result = schema.safeParse(options)
     if (result.success) return { options: result.data }
