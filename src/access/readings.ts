@@ -1,16 +1,25 @@
 /**
- * Every way an application may read one decoded path. A request is let through only if it may pass under all of them,
- * so a spelling that only the application understands can never open more than the rules say; and spellings that old
- * applications depend on (`/page;jsessionid=AB`) keep working, because all readings meet the same rule there.
+ * Every way an application may read one decoded path, the plainest first. A request is let through only if it may pass
+ * under all of them, so a spelling that only the application understands can never open more than the rules say; and
+ * spellings that old applications depend on (`/page/;v=1`) keep working wherever all readings meet the same rule.
  */
-export function readings(path: string): readonly string[] {
-  if (!doubtful.test(path)) return [path]
-  const found = new Set([path])
+export function readings(path: string): readonly [string, ...string[]] {
+  if (!doubtful.test(path)) return path.length > 1 && path.endsWith('/') ? [path, path.slice(0, -1)] : [path]
+  const own = path.replace(servletSession, '')
+  const found = new Set([own])
   for (const reading of lenient) for (const known of [...found]) found.add(reading(known))
-  return [...found]
+  const [, ...others] = found
+  return [own, ...others]
 }
 
-const doubtful = /[;?#]|[/. ]$|[. ]\/|[^\x00-\x7f]/
+/**
+ * The session of a browser without cookies (Servlet specification, 7.1.3). It names no resource anywhere, so a rule for
+ * `/login.jsp` alone still fits `/login.jsp;jsessionid=AB12.node1`.
+ */
+const servletSession = /;jsessionid=[\w.!~*-]*$/i
+
+/** Anything to read otherwise, but for a slash at the end. */
+const doubtful = /[;?#]|[. ](?:\/|$)|[^\x00-\x7f]/
 
 /** What lenient software makes of a path. Each is the identity on a path it has nothing to say about. */
 const lenient: ReadonlyArray<(path: string) => string> = [
