@@ -1,0 +1,101 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { AddressRanges } from './access/client-address.js'
+import { Policy } from './access/policy.js'
+import { Audit } from './audit/audit.js'
+import type { Config } from './config/schema.js'
+import type { Logger, SecondFactor, Store, UserDirectory } from './contracts.js'
+import { Applications, type ProxySite } from './http/application.js'
+import { Cookies } from './http/cookies.js'
+import { SiteEntrance } from './http/entrance.js'
+import { ErrorAnswers } from './http/errors.js'
+import { FormTokens } from './http/form-token.js'
+import { Gate } from './http/gate.js'
+import { health } from './http/health.js'
+import { Assets } from './http/pages/assets.js'
+import { errorPage } from './http/pages/error-page.js'
+import { pages } from './http/pages/pages.js'
+import { Templates } from './http/pages/templates.js'
+import { proxySites } from './http/proxy.js'
+import { httpServerOptions, requestIds } from './http/server-options.js'
+import { type Identity, openIdentity } from './identity/identity.js'
+import { PasswordPool } from './identity/password-pool.js'
+import { PluginHost } from './plugin-host.js'
+
+/** What everything is given instead of reading it from the world. */
+export interface Surroundings {
+  readonly log: Logger
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+/** The rooms behind the door, without the web: what commands work with, and the gateway is built on. */
+export interface House extends Surroundings {
+  readonly config: Config
+  readonly store: Store
+  readonly directory: UserDirectory
+  readonly secondFactors: ReadonlyMap<string, SecondFactor>
+  readonly audit: Audit
+  readonly identity: Identity
+  close(): Promise<void>
+}
+
+/** Opens what the configuration names: the store first, then everything that keeps something in it. */
+export async function openHouse(config: Config, { log, now }: Surroundings): Promise<House> {
+  const passwords = new PasswordPool()
+  const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords })
+  try {
+    const store = await plugins.load('stores', config.store)
+    plugins.useStore(store)
+    const directory = await plugins.load('user-directories', config.users)
+    const secondFactors = new Map<string, SecondFactor>()
+    for (const method of config.secondFactor.methods) {
+      secondFactors.set(method.use, await plugins.load('second-factors', method))
+    }
+
+    const audit = new Audit({ store, log, now })
+    const settings = sessionSettings(config)
+    const identity = await openIdentity({ store, directory, factors: secondFactors, audit, settings, now })
+
+    const close = async () => {
+      identity.close()
+      await plugins.close()
+    }
+    return { config, log, now, store, directory, secondFactors, audit, identity, close }
+  } catch (fault) {
+    await plugins.close()
+    throw fault
+  }
+}
+
+/** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
+export async function buildGateway(house: House): Promise<FastifyInstance> {
+  const { config, log, now, store, secondFactors, identity } = house
+  const { sessions, signIn, installation } = identity
+  const { prefix } = config
+  const secure = config.publicUrl.startsWith('https:')
+
+  const policy = new Policy<ProxySite>(config)
+  const cookies = new Cookies({ secure })
+  const trusted = AddressRanges.parse(config.trustedProxies)
+  const gate = new Gate({ policy, sessions, trusted, prefix, cookies, now })
+
+  const templates = new Templates(config.templates)
+  const look = { prefix, productName: config.name, secure, templates, assets: new Assets(config.templates) }
+  const requestId = requestIds()
+  const errors = new ErrorAnswers({ log, requestId, render: errorPage(look) })
+  const applications = new Applications(policy.sites, secure ? 'https' : 'http')
+
+  const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
+  await server.register(proxySites, { policy, gate, applications, errors, prefix })
+  await server.register(health, { prefix, isReady: () => store.get('epoch') })
+  const entrance = new SiteEntrance({ policy, gate, prefix, now })
+  const formTokens = new FormTokens(installation.formKey, now)
+  const parts = { ...look, cookies, formTokens, sessions, signIn, secondFactors, entrance }
+  await server.register(pages, { prefix, parts })
+  return server
+}
+
+function sessionSettings({ session }: Config) {
+  const { durationSeconds, idleSeconds } = session
+  return { durationSeconds, ...(typeof idleSeconds === 'number' ? { idleSeconds } : {}) }
+}
