@@ -86,7 +86,8 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   const applications = new Applications(policy.sites, secure ? 'https' : 'http')
 
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
-  await server.register(proxySites, { policy, gate, applications, errors, prefix })
+  const onEnded = (listener: () => void) => sessions.onEnded(listener)
+  await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded })
   await server.register(health, { prefix, isReady: () => store.get('epoch') })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)
