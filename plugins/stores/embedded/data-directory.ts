@@ -1,5 +1,5 @@
-import { accessSync, chmodSync, constants, mkdirSync, type Stats, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, type Stats, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { Logger } from '../../../src/contracts.js'
 
 /**
@@ -36,10 +36,22 @@ export function openDataDirectory(path: string, log: Logger): string {
 
 function makeDirectory(directory: string): Stats {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (!existsSync(directory)) makeWithParents(directory)
     return statSync(directory)
   } catch (cause) {
     throw new Error(`The data directory ${directory} cannot be opened or made: ${reason(cause)}`, { cause })
+  }
+}
+
+/** Not `recursive: true`, which goes round in circles for ever where nothing can be made, as under `/proc`. */
+function makeWithParents(directory: string): void {
+  const parent = dirname(directory)
+  if (!existsSync(parent)) makeWithParents(parent)
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (error) {
+    // Another process that starts at the same time may have been first.
+    if (!existsSync(directory)) throw error
   }
 }
 

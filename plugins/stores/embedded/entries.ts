@@ -1,7 +1,5 @@
-import { chmodSync } from 'node:fs'
-import { join } from 'node:path'
-import { type Database, open, type RootDatabase } from 'lmdb'
-import { checkKey, type ExpiryKey, expiryKeys, utf8Keys } from './keys.js'
+import { type DataFile, openDataFile } from './data-file.js'
+import { checkKey, type ExpiryKey } from './keys.js'
 
 /** What lies under a key: a text, and the time in ms from which on it is not there any more. */
 export interface Entry {
@@ -33,33 +31,24 @@ const scanLength = 1000
 /**
  * Texts with a lifetime in one LMDB file, shared by any number of processes. Lifetimes are judged here and nowhere else.
  *
- * Durable: LMDB runs without overlapping sync, so a write resolves after its pages and then the page that makes them
- * count are flushed by `fdatasync`. A killed process, or a machine without power, loses nothing that was acknowledged,
- * as far as the disk keeps what it says it has flushed.
+ * A write resolves when it is flushed to disk: a killed process, or a machine without power, loses nothing that was
+ * acknowledged, as far as the disk keeps what it says it has flushed.
  */
 export class Entries {
-  readonly #root: RootDatabase
-  readonly #entries: Database<string, string>
-  readonly #expiries: Database<string, ExpiryKey>
+  readonly #file: DataFile
   readonly #now: () => number
   readonly #deadline: number
   #closed: Promise<void> | undefined
 
-  constructor({ directory, now, deadline, mapSize }: EntriesOptions) {
-    const file = join(directory, 'gatelodge.mdb')
+  private constructor(file: DataFile, { now, deadline }: EntriesOptions) {
+    this.#file = file
     this.#now = now
     this.#deadline = deadline
-    try {
-      this.#root = open({ path: file, noSubdir: true, overlappingSync: false, maxDbs: 4, mapSize, encoding: 'string' })
-      // Named apart from the call: lmdb's types do not list `keyEncoder` for the inner databases.
-      const entries = { encoding: 'string', keyEncoder: utf8Keys } as const
-      const expiries = { encoding: 'string', keyEncoder: expiryKeys } as const
-      this.#entries = this.#root.openDB<string, string>('entries', entries)
-      this.#expiries = this.#root.openDB<string, ExpiryKey>('expiries', expiries)
-      for (const name of [file, `${file}-lock`]) chmodSync(name, 0o600)
-    } catch (cause) {
-      throw failure(`The store file ${file} cannot be opened`, cause)
-    }
+  }
+
+  /** @throws in words for the operator */
+  static async open(options: EntriesOptions): Promise<Entries> {
+    return new Entries(await openDataFile(options.directory, options.mapSize), options)
   }
 
   /** The text under the key as of now: also what another process wrote a moment ago. */
@@ -67,8 +56,8 @@ export class Entries {
     checkKey(key)
     this.#checkOpen()
     // Otherwise lmdb goes on with the snapshot of up to a millisecond ago, and a session ended elsewhere would still open.
-    this.#entries.resetReadTxn()
-    const stored = this.#entries.get(key)
+    this.#file.entries.resetReadTxn()
+    const stored = this.#file.entries.get(key)
     if (stored === undefined) return undefined
     const colon = stored.indexOf(':')
     if (colon > 0 && Number(stored.slice(0, colon)) <= this.#now()) return undefined
@@ -102,7 +91,7 @@ export class Entries {
   async clear(prefix: string): Promise<void> {
     for (;;) {
       const removed = await this.#transact(() => {
-        const keys = [...this.#entries.getKeys({ start: prefix, limit: scanLength })].filter((key) =>
+        const keys = [...this.#file.entries.getKeys({ start: prefix, limit: scanLength })].filter((key) =>
           key.startsWith(prefix),
         )
         for (const key of keys) this.#remove(key, this.#stored(key))
@@ -115,15 +104,15 @@ export class Entries {
   /** Removes at most so many entries that have expired, and says how many; costs nothing when there are none. */
   async sweep(atMost = 500): Promise<number> {
     this.#checkOpen()
-    this.#root.readerCheck()
-    this.#expiries.resetReadTxn()
+    this.#file.root.readerCheck()
+    this.#file.expiries.resetReadTxn()
     if (this.#due(1).length === 0) return 0
     return this.#transact(() => {
       const due = this.#due(atMost)
       for (const [expiresAt, key] of due) {
         const stored = this.#stored(key)
-        if (stored?.expiresAt === expiresAt) this.#entries.remove(key)
-        this.#expiries.remove([expiresAt, key])
+        if (stored?.expiresAt === expiresAt) this.#file.entries.remove(key)
+        this.#file.expiries.remove([expiresAt, key])
       }
       return due.length
     })
@@ -131,23 +120,23 @@ export class Entries {
 
   /** Waits for what is being written. Everything asked for later is refused. */
   close(): Promise<void> {
-    this.#closed ??= this.#root.close()
+    this.#closed ??= this.#inTime(this.#file.close())
     return this.#closed
   }
 
   #due(limit: number): ExpiryKey[] {
-    return [...this.#expiries.getKeys({ start: [0, ''], end: [this.#now(), ''], limit })]
+    return [...this.#file.expiries.getKeys({ start: [0, ''], end: [this.#now(), ''], limit })]
   }
 
   #page(prefix: string, from: string | undefined) {
     this.#checkOpen()
-    this.#entries.resetReadTxn()
+    this.#file.entries.resetReadTxn()
     const now = this.#now()
     const living: Array<readonly [string, string]> = []
     let next: string | undefined
     let seen = 0
     const range = { start: from ?? prefix, exclusiveStart: from !== undefined, limit: scanLength }
-    for (const { key, value } of this.#entries.getRange(range)) {
+    for (const { key, value } of this.#file.entries.getRange(range)) {
       if (!key.startsWith(prefix)) return { living, next: undefined }
       seen++
       next = key
@@ -158,33 +147,37 @@ export class Entries {
   }
 
   #stored(key: string): Entry | undefined {
-    const stored = this.#entries.get(key)
+    const stored = this.#file.entries.get(key)
     return stored === undefined ? undefined : entryOf(stored)
   }
 
   #put(key: string, { text, expiresAt }: Entry, before: Entry | undefined): void {
-    this.#entries.put(key, `${Number.isFinite(expiresAt) ? expiresAt : ''}:${text}`)
+    this.#file.entries.put(key, `${Number.isFinite(expiresAt) ? expiresAt : ''}:${text}`)
     if (before?.expiresAt === expiresAt) return
-    if (before && Number.isFinite(before.expiresAt)) this.#expiries.remove([before.expiresAt, key])
-    if (Number.isFinite(expiresAt)) this.#expiries.put([expiresAt, key], '-')
+    if (before && Number.isFinite(before.expiresAt)) this.#file.expiries.remove([before.expiresAt, key])
+    if (Number.isFinite(expiresAt)) this.#file.expiries.put([expiresAt, key], '-')
   }
 
   #remove(key: string, before: Entry | undefined): void {
-    this.#entries.remove(key)
-    if (before && Number.isFinite(before.expiresAt)) this.#expiries.remove([before.expiresAt, key])
+    this.#file.entries.remove(key)
+    if (before && Number.isFinite(before.expiresAt)) this.#file.expiries.remove([before.expiresAt, key])
   }
 
   async #transact<Answer>(work: () => Answer, key?: string): Promise<Answer> {
     if (key !== undefined) checkKey(key)
     this.#checkOpen()
+    return this.#inTime(this.#file.root.transaction(work).catch(explainCommit))
+  }
+
+  async #inTime<Answer>(work: Promise<Answer>): Promise<Answer> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        reject(new Error(`The store did not finish writing within ${this.#deadline} ms; it may still happen later.`))
+        reject(new Error(`not done within ${this.#deadline} ms; it may still be done later`))
       }, this.#deadline)
     })
     try {
-      return await Promise.race([this.#root.transaction(work), late])
+      return await Promise.race([work, late])
     } catch (cause) {
       throw failure('The store could not write', cause)
     } finally {
@@ -203,6 +196,12 @@ function entryOf(stored: string): Entry {
     text: stored.slice(colon + 1),
     expiresAt: colon === 0 ? Number.POSITIVE_INFINITY : Number(stored.slice(0, colon)),
   }
+}
+
+/** lmdb says only that a commit failed, and keeps the reason in a promise that must be caught too. */
+async function explainCommit(error: unknown): Promise<never> {
+  if (error instanceof Error && 'commitError' in error) await error.commitError
+  throw error
 }
 
 function failure(what: string, cause: unknown): Error {
