@@ -45,6 +45,7 @@ export function samples(
     ['sign-in', { ...always, fault: 'no-username' }],
     ['sign-in', { ...always, fault: 'no-password' }],
     ['sign-in', { ...always, fault: 'refused' }],
+    ['sign-in', { ...always, fault: 'busy' }],
     ['verify', verify],
     ['verify', { ...verify, fault: 'empty' }],
     ['verify', { ...verify, fault: 'wrong', triesLeft: 1, otherMethods: [other] }],

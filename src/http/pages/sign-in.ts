@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { GatelodgeError } from '../../errors.js'
 import { showSignedIn, showThrottled } from './refusals.js'
 import type { Visit } from './visit.js'
 
@@ -28,7 +29,7 @@ export async function submitSignIn(visit: Visit): Promise<FastifyReply> {
     return visit.refuse('sign-in.refused', 'sign-in', { ...form(visit, returnTo, username), fault: missing })
   }
 
-  const result = await signIn.password({
+  const attempt = signIn.password({
     username,
     password,
     client: entrance.client(visit.request),
@@ -36,6 +37,11 @@ export async function submitSignIn(visit: Visit): Promise<FastifyReply> {
     policy: entrance.asks(visit.request, returnTo),
     ...(visit.sessionToken === undefined ? {} : { sessionToken: visit.sessionToken }),
   })
+  const result = await attempt.catch(busyOrThrow)
+  if (result instanceof GatelodgeError) {
+    const again = { ...form(visit, returnTo, username), fault: 'busy' }
+    return visit.refuse(result.code, 'sign-in', again, result.retryAfterSeconds)
+  }
   if (result.outcome === 'refused') {
     if (result.retryAfterSeconds !== undefined) {
       return showThrottled(visit, result.retryAfterSeconds, visit.own('/sign-in', returnTo))
@@ -48,6 +54,12 @@ export async function submitSignIn(visit: Visit): Promise<FastifyReply> {
   }
   visit.startPending(result.pendingToken)
   return visit.goTo(visit.own(`/${result.outcome}`, returnTo))
+}
+
+/** Too many sign-ins at once are no reason to lose the way: the form stays, and is sent again in a moment. */
+function busyOrThrow(error: unknown): GatelodgeError {
+  if (error instanceof GatelodgeError && error.code === 'password.busy') return error
+  throw error
 }
 
 function form(visit: Visit, returnTo: string, username: string): object {

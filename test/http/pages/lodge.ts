@@ -84,7 +84,14 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   app.setErrorHandler(errors.handler)
   const cookies = new Cookies({ secure })
   const { sessions } = house
-  const gate = new Gate({ policy, sessions, trusted: AddressRanges.parse([]), prefix, cookies, now })
+  const gate = new Gate({
+    policy,
+    sessions,
+    trusted: AddressRanges.parse(['127.0.0.0/8', '::1/128']),
+    prefix,
+    cookies,
+    now,
+  })
   await app.register(pages, {
     prefix,
     parts: {

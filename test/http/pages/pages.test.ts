@@ -1,5 +1,6 @@
 import t from 'tap'
 import { request } from 'undici'
+import type { SecondFactor } from '../../../src/contracts.js'
 import { PASSWORD } from '../../identity/rooms.js'
 import { codeAt } from '../../support/authenticator-app.js'
 import { type Answer, formOf, type Visitor } from '../../support/visitor.js'
@@ -165,6 +166,27 @@ t.test('after too many wrong passwords the page says how long to wait', async (t
     t.match(answer.text, /data-countdown="[12]">[12] seconds?</)
     t.match(answer.text, `href="${at('/sign-in?return=%2Freports')}"`)
     house.clock.forward(60)
+  }
+})
+
+t.test('when too many sign in at once the form stays and says when to try again', async (t) => {
+  const house = await lodge(t)
+  const visitors = await Promise.all(
+    Array.from({ length: 60 }, async (_, index) => {
+      const visitor = house.visitor()
+      const page = await visitor.get(at('/sign-in?return=%2Freports'))
+      const fields = { ...formOf(page.text).fields, username: `user${index}`, password: PASSWORD }
+      return () => visitor.post(at('/sign-in'), fields, { headers: { 'x-forwarded-for': `192.0.2.${index}` } })
+    }),
+  )
+  const answers = await Promise.all(visitors.map((send) => send()))
+  const busy = answers.filter(({ status }) => status === 503)
+  t.equal(answers.filter(({ status }) => status === 422).length + busy.length, 60)
+  t.ok(busy.length > 0)
+  for (const { headers, text } of busy) {
+    t.match(headers['retry-after'], /^\d+$/)
+    t.match(text, 'Too many people are signing in')
+    t.match(text, 'name="return" value="/reports"')
   }
 })
 
@@ -449,6 +471,49 @@ t.test('the account page leads to setting up an app and back', async (t) => {
   const done = await visitor.post(at('/enrol/totp'), { ...fields, code: codeAt(key, house.clock.ms) })
   t.equal(done.location, at('/account?done=enrolled'))
   t.match((await visitor.get(done.location ?? '')).text, 'From now on you will be asked for a code')
+})
+
+/** A factor nobody has templates for: the answer is the word the user chose from a card. */
+const card: SecondFactor = {
+  label: 'Code card',
+  available: () => true,
+  enrol: {
+    begin: async () => ({ secret: 'heron', show: { text: 'Your word is heron.' } }),
+    confirm: async (secret, answer) => (answer === secret ? { word: secret } : undefined),
+  },
+  begin: async () => null,
+  verify: async (_challenge, enrolment, answer) => JSON.stringify(enrolment) === JSON.stringify({ word: answer }),
+}
+
+t.test('a factor without templates of its own has the pages that suit any', async (t) => {
+  const house = await lodge(t, {
+    factors: new Map([
+      ['card', card],
+      ['other', { ...card, label: 'Other card' }],
+    ]),
+  })
+  await house.addUser('ada')
+  const visitor = house.visitor()
+  const start = await signIn(visitor, 'ada', '/secret/plans')
+  const choose = await visitor.get(start.location ?? '')
+  t.equal(titleOf(choose), 'Protect your account – Riverside CRM')
+  const places = [...choose.text.matchAll(/<li><a href="([^"]*)">([^<]*)/g)].map(([, place, label]) => [label, place])
+  t.same(places.slice(0, 2), [
+    ['Code card', at('/enrol/card?return=%2Fsecret%2Fplans')],
+    ['Other card', at('/enrol/other?return=%2Fsecret%2Fplans')],
+  ])
+  const page = await visitor.get(places[0]?.[1] ?? '')
+  t.match(page.text, 'Your word is heron.')
+  t.match(page.text, 'Choose another way')
+  const done = await visitor.post(at('/enrol/card'), { ...formOf(page.text).fields, code: 'heron' })
+  t.equal(done.location, '/secret/plans')
+
+  const later = house.visitor()
+  const asked = await signIn(later, 'ada', '/reports')
+  const verify = await later.get(asked.location ?? '')
+  t.match(verify.text, 'Use Code card to finish')
+  const answer = await later.post(at('/verify'), { ...formOf(verify.text).fields, code: 'osprey' })
+  t.equal(answer.status, 422)
 })
 
 t.test('what is not there is not found, whatever its name', async (t) => {
