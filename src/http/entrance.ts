@@ -48,7 +48,9 @@ export class SiteEntrance implements Entrance {
     return (account, user) => {
       const facts = accountFacts({ account, session: { user } })
       const session = { passwordAt: this.#parts.now() }
-      const wanted = this.#decide(request, target, this.#rule(request, target), facts, session)
+      const rule = this.#rule(request, target)
+      // Who signs in on the way to a page that asks nobody wants to be signed in as everywhere else.
+      const wanted = this.#decide(request, target, rule.access === 'public' ? defaultRule : rule, facts, session)
       // What is barred behind the sign-in is said there, to whoever is signed in; it does not bar the sign-in itself.
       const decision = wanted.outcome === 'deny' ? this.#decide(request, target, defaultRule, facts, session) : wanted
       return asks[decision.outcome]

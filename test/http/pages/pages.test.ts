@@ -426,11 +426,11 @@ t.test('a page that wants a fresh proof asks for what the user has', async (t) =
   t.equal(titleOf(asked), 'Enter your code – Riverside CRM', 'the code')
 })
 
-t.test('signing in on the way to a page that is for others is still signing in', async (t) => {
+t.test('signing in on the way to a page that is for others, or for everybody, is still signing in', async (t) => {
   const house = await lodge(t)
   await house.addUser('ada')
   await enrol(house, house.visitor(), 'ada')
-  for (const wanted of ['/closed/x', '/staff/x']) {
+  for (const wanted of ['/closed/x', '/staff/x', '/open/x']) {
     t.equal((await signIn(house.visitor(), 'ada', wanted)).location, at(`/verify?return=${encodeURIComponent(wanted)}`))
   }
 })
