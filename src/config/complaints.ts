@@ -90,9 +90,15 @@ function acceptedAt(schema: unknown, issue: SchemaIssue): string | undefined {
   const note = noteOf(schema, 'accepts')
   if (typeof note === 'string') return note
   const values = issue.code === 'invalid_value' && Array.isArray(issue['values']) ? issue['values'] : wordsOf(schema)
-  if (values.length > 0) return values.join(', ')
+  if (values.length > 0) return listed(values.map(String))
   const keys = keysOf(schema)
   return keys && keys.length > 0 ? `keys: ${keys.join(', ')}` : undefined
+}
+
+/** Long lists (countries) say where to look, not everything. */
+function listed(words: readonly string[]): string {
+  const most = 30
+  return words.length <= most ? words.join(', ') : `${words.slice(0, most).join(', ')} and ${words.length - most} more`
 }
 
 const kinds: Readonly<Record<string, string>> = {
