@@ -5,6 +5,8 @@ import type { RuleSettings } from './policy.js'
 interface Prepared {
   readonly rule: RuleSettings
   readonly pattern: PathPattern
+  /** The pattern as a rule reads it that ignores case. */
+  readonly folded: PathPattern
   readonly from: AddressRanges | undefined
 }
 
@@ -19,8 +21,8 @@ export interface Unreachable {
 export function unreachableRules(rules: readonly RuleSettings[]): readonly Unreachable[] {
   const prepared = rules.flatMap((rule) => prepare(rule) ?? [])
   return prepared.flatMap((later, index) => {
-    const earlier = prepared.slice(0, index).find((one) => coversPrepared(one, later))
-    return earlier === undefined ? [] : [{ rule: later.rule, coveredBy: earlier.rule }]
+    const earlier = prepared.find((one, at) => at >= index || coversPrepared(one, later))
+    return earlier === undefined || earlier === later ? [] : [{ rule: later.rule, coveredBy: earlier.rule }]
   })
 }
 
@@ -33,9 +35,11 @@ export function covers(earlier: RuleSettings, later: RuleSettings): boolean {
 
 function prepare(rule: RuleSettings): Prepared | undefined {
   try {
+    const folded = new PathPattern(rule.path, { ignoreCase: true })
     return {
       rule,
-      pattern: new PathPattern(rule.path, { ignoreCase: rule.access === 'deny' }),
+      pattern: rule.access === 'deny' ? folded : new PathPattern(rule.path),
+      folded,
       from: rule.from === undefined ? undefined : AddressRanges.parse(rule.from),
     }
   } catch (error) {
@@ -60,7 +64,7 @@ function coversFrom({ from: earlier }: Prepared, { from: later }: Prepared): boo
 
 function coversPath(earlier: Prepared, later: Prepared): boolean {
   const { pattern, rule } = earlier
-  const wanted = rule.access === 'deny' ? new PathPattern(later.rule.path, { ignoreCase: true }) : later.pattern
+  const wanted = rule.access === 'deny' ? later.folded : later.pattern
   // A rule that minds the case does not cover one that does not, unless it has no letters to mind.
   if (wanted.ignoreCase && !pattern.ignoreCase && /\p{L}/u.test(pattern.text)) return false
   const endsOpen = pattern.trailingSlash || pattern.segments.at(-1)?.kind === 'any-depth'
