@@ -1,13 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { check } from './commands/check.js'
-import { schema } from './commands/schema.js'
-import { sessionsClear, sessionsEnd, sessionsList } from './commands/sessions.js'
-import { userActivate, userAdd, userDeactivate, userList, userResetSecondFactor, userShow } from './commands/user.js'
-import { createLog } from './runtime/log.js'
-import { runGateway } from './runtime/start.js'
-import { inHouse, withConfig } from './runtime/with-config.js'
 
 /** The command line. Exit codes: 0 done, 1 failed, 2 wrong use or wrong configuration. */
 const program = new Command('gatelodge')
@@ -19,18 +12,24 @@ const program = new Command('gatelodge')
 const config = () => new Option('-c, --config <file>', 'the YAML file').default('gatelodge.yaml')
 const json = () => new Option('--json', 'answer in JSON, for scripts')
 
-/** Commands end with a number; open handles (a store that closes late) do not keep the process. */
+/** Commands end with a number, and load what they need when they are run: none waits for the parts of another. */
 const exit =
   <Args extends unknown[]>(run: (...args: Args) => Promise<number>) =>
   async (...args: Args) => {
     process.exitCode = await run(...args)
   }
 
+type Rooms = Parameters<Parameters<typeof import('./runtime/with-config.js')['inHouse']>[1]>[0]
+const inHouse = async (file: string, run: (rooms: Rooms) => Promise<number>) =>
+  (await import('./runtime/with-config.js')).inHouse(file, run)
+const users = () => import('./commands/user.js')
+const open = () => import('./commands/sessions.js')
+
 program
   .command('start')
   .description('run the gateway until SIGTERM or SIGINT')
   .addOption(config())
-  .action(exit((options) => withConfig(options.config, (config) => runGateway(config, createLog(config.log.level)))))
+  .action(exit(async (options) => (await import('./runtime/start.js')).start(options.config)))
 program
   .command('demo')
   .description('run the demonstration: a sample application with the gateway in front of it')
@@ -40,11 +39,11 @@ program
   .description('say everything that is wrong with the YAML file')
   .addOption(config())
   .addOption(json())
-  .action(exit((options) => check(options)))
+  .action(exit(async (options) => (await import('./commands/check.js')).check(options)))
 program
   .command('schema')
   .description('print the JSON Schema of the YAML file')
-  .action(exit(() => schema()))
+  .action(exit(async () => (await import('./commands/schema.js')).schema()))
 program
   .command('version')
   .description('print the version')
@@ -60,46 +59,66 @@ user
   .option('--role <role>', 'owner, support, user or api')
   .option('--password-stdin', 'read the password from standard input')
   .addOption(config())
-  .action(exit((name, options) => inHouse(options.config, (rooms) => userAdd(rooms, process, name, options))))
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => (await users()).userAdd(rooms, process, name, options)),
+    ),
+  )
 user
   .command('list')
+  .description('everybody, in order of username')
   .addOption(config())
   .addOption(json())
-  .action(exit((options) => inHouse(options.config, (rooms) => userList(rooms, process, options))))
+  .action(
+    exit((options) => inHouse(options.config, async (rooms) => (await users()).userList(rooms, process, options))),
+  )
 
-const onUser = (name: string, description: string, run: typeof userShow | typeof userDeactivate) =>
+const onUser = (
+  name: string,
+  description: string,
+  command: 'userShow' | 'userDeactivate' | 'userActivate' | 'userResetSecondFactor',
+) =>
   user
     .command(name)
     .description(description)
     .argument('<name>')
     .addOption(config())
     .addOption(json())
-    .action(exit((who, options) => inHouse(options.config, (rooms) => run(rooms, process, who, options))))
-onUser('show', 'everything about one user', userShow)
-onUser('deactivate', 'nothing of this user opens anything, from the next request on', userDeactivate)
-onUser('activate', 'the user can sign in again', userActivate)
-onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', userResetSecondFactor)
+    .action(
+      exit((who, options) =>
+        inHouse(options.config, async (rooms) => (await users())[command](rooms, process, who, options)),
+      ),
+    )
+onUser('show', 'everything about one user', 'userShow')
+onUser('deactivate', 'nothing of this user opens anything, from the next request on', 'userDeactivate')
+onUser('activate', 'the user can sign in again', 'userActivate')
+onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
 
 const sessions = program.command('sessions').description('who is signed in, and ending it')
 sessions
   .command('list')
+  .description('what opens something now')
   .argument('[name]')
   .addOption(config())
   .addOption(json())
   .action(
-    exit((name, options) => inHouse(options.config, (rooms) => sessionsList(rooms, process, { ...options, name }))),
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => (await open()).sessionsList(rooms, process, { ...options, name })),
+    ),
   )
 sessions
   .command('end')
   .description('one user signs in again, everywhere')
   .argument('<name>')
   .addOption(config())
-  .action(exit((name, options) => inHouse(options.config, (rooms) => sessionsEnd(rooms, process, name))))
+  .action(
+    exit((name, options) => inHouse(options.config, async (rooms) => (await open()).sessionsEnd(rooms, process, name))),
+  )
 sessions
   .command('clear')
   .description('everybody signs in again')
   .addOption(config())
-  .action(exit((options) => inHouse(options.config, (rooms) => sessionsClear(rooms, process))))
+  .action(exit((options) => inHouse(options.config, async (rooms) => (await open()).sessionsClear(rooms, process))))
 
 await program.parseAsync()
 

@@ -4,7 +4,9 @@ import { buildGateway, type House, openHouse } from '../app.js'
 import { done } from '../commands/terminal.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
+import { createLog } from './log.js'
 import { untilStopped } from './stop.js'
+import { withConfig } from './with-config.js'
 
 /** A gateway that listens. */
 export interface RunningGateway {
@@ -32,8 +34,12 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   }
 }
 
-/** Runs until SIGTERM or SIGINT. @returns the exit code */
-export async function runGateway(config: Config, log: Logger): Promise<number> {
+/** `gatelodge start`: runs until SIGTERM or SIGINT. @returns the exit code */
+export function start(file: string): Promise<number> {
+  return withConfig(file, (config) => runGateway(config, createLog(config.log.level)))
+}
+
+async function runGateway(config: Config, log: Logger): Promise<number> {
   warnAboutNode(log)
   const gateway = await startGateway(config, log)
   await untilStopped(async (signal) => {
