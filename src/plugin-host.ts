@@ -10,7 +10,7 @@ import type {
   PluginReference,
   Store,
 } from './contracts.js'
-import { PluginCatalog } from './plugin-host/catalog.js'
+import { censor, firstLine, PluginCatalog, soundsHarmless } from './plugin-host/catalog.js'
 import { ScopedStore } from './plugin-host/scoped-store.js'
 
 /** What the host lends to plugins. */
@@ -29,11 +29,11 @@ export class PluginError extends Error {
   override readonly name = 'PluginError'
   readonly complaints: readonly Complaint[]
 
-  constructor(kind: PluginKind, use: string, complaints: readonly Complaint[], cause?: unknown) {
+  constructor(kind: PluginKind, use: string, complaints: readonly Complaint[]) {
     const words = complaints.map(({ path, message }) =>
       path.length === 0 ? message : `${formatPath(path)} ${message}`,
     )
-    super(`${kind}, use: ${use}: ${words.join('; ')}`, cause === undefined ? undefined : { cause })
+    super(`${kind}, use: ${use}: ${words.join('; ')}`)
     this.complaints = complaints
   }
 }
@@ -83,7 +83,7 @@ export class PluginHost {
     if ('complaint' in found) throw new PluginError(kind, use, [found.complaint])
     const parsed = this.#catalog.parse(found.plugin, reference)
     if ('complaints' in parsed) throw new PluginError(kind, use, parsed.complaints)
-    const built = await this.#build(kind, use, () => found.plugin.create(parsed.options, this.#lend(kind, use)))
+    const built = await this.#build(kind, reference, () => found.plugin.create(parsed.options, this.#lend(kind, use)))
     if (!isObject(built)) throw new PluginError(kind, use, [complaint('built nothing: its create returned no object')])
     if (typeof built.close === 'function') await this.#keep({ name: `${kind}/${use}`, close: () => built.close?.() })
     // The plugin says by its kind what it builds; TypeScript cannot follow a name through a file.
@@ -96,13 +96,14 @@ export class PluginHost {
     for (let one = this.#open.pop(); one; one = this.#open.pop()) await this.#closeOne(one)
   }
 
-  async #build(kind: PluginKind, use: string, create: () => unknown): Promise<unknown> {
+  async #build(kind: PluginKind, reference: PluginReference, create: () => unknown): Promise<unknown> {
+    const { use } = reference
     try {
       return await create()
     } catch (error) {
       if (error instanceof PluginError) throw error
-      // The plugin's own message may hold an option's value: it stays in the cause, which is not printed for the operator.
-      throw new PluginError(kind, use, [complaint('could not be started')], error)
+      const words = censor(firstLine(error), reference, soundsHarmless(reference))
+      throw new PluginError(kind, use, [complaint(`could not be started: ${words}`)])
     }
   }
 

@@ -164,7 +164,7 @@ session:
   1 | listen: 8080
     |         ^^^^
 gatelodge.yaml:2:1  secondFacter: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, passwords, mail, store, templates, limits, log
+  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, limits, log
   did you mean "secondFactor"?
   2 | secondFacter: { required: *** }
     | ^^^^^^^^^^^^
@@ -232,6 +232,11 @@ const refused: ReadonlyArray<readonly [string, string, ...RegExp[]]> = [
   ['a directive', `%YAML 1.1\n---\n${site}`, /:1:1 {2}is a directive/],
   ['two documents', `${site}\n---\n${site}`, /:2:1 {2}starts a second document/],
   ['two documents by dots', `${site}\n...\n${site}`, /starts a second document/],
+  [
+    'a key in the wrong place',
+    `${site}\nrules: []`,
+    /:2:1 {2}rules: is not a key that exists here; it belongs into sites\[\]/,
+  ],
   ['a merge key', `${site}\n<<: { name: x }`, /something in it that is no key/],
   ['a key that is a list', `${site}\n[a, b]: 1`, /is not a plain key/],
   ['a tab as indentation', 'sites:\n\t- upstream: http://a:1', /:2:1 {2}is not YAML: is indented with a tab/],
@@ -705,7 +710,7 @@ t.test('gatelodge check says that a file is fine, or everything that is wrong, w
     code: 2,
     out: '',
     err: `gatelodge.yaml:2:1  nmae: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, passwords, mail, store, templates, limits, log
+  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, limits, log
   did you mean "name"?
   2 | nmae: ***
     | ^^^^

@@ -183,7 +183,10 @@ t.test('what is no plugin, or a plugin for another place, is said plainly', asyn
     'throws.mjs': 'throw new Error("no such luck\\nsecond line")',
     'syntax.mjs': 'export default {',
     'builds-nothing.mjs': filePlugin('stores', '() => undefined'),
-    'fails.mjs': filePlugin('stores', '() => { throw new Error("hunter2hunter2") }'),
+    'fails.mjs': filePlugin(
+      'stores',
+      '({ url, path }) => { throw new Error("no " + url + " as hunter2 p%40ss p@ss at " + path) }',
+    ),
     'cannot-check.mjs': filePlugin('stores', '() => ({})', '({ password }) => { throw new Error("odd: " + password) }'),
   })
   const { host } = hostIn(directory)
@@ -200,8 +203,11 @@ t.test('what is no plugin, or a plugin for another place, is said plainly', asyn
   )
   t.equal(await messageOf('./builds-nothing.mjs'), '')
   await t.rejects(host.load('stores', { use: './builds-nothing.mjs' }), { message: /built nothing/ })
-  const failure = await host.load('stores', { use: './fails.mjs' }).catch((error: unknown) => error)
-  t.match(failure, { message: 'stores, use: ./fails.mjs: could not be started', cause: { message: 'hunter2hunter2' } })
+  const reference = { use: './fails.mjs', url: 'redis://hunter2:p%40ss@redis', path: '/data' }
+  await t.rejects(host.load('stores', reference), {
+    message: 'stores, use: ./fails.mjs: could not be started: no *** as *** *** *** at /data',
+    cause: undefined,
+  })
 })
 
 t.test('options are checked where they stand in the file, those of nested plugins too', async (t) => {

@@ -1,6 +1,6 @@
 import { nearest } from './nearest.js'
 import { type Path, quote } from './problem.js'
-import { keysOf, noteOf, schemaAt, wordsOf } from './schema-walk.js'
+import { homesOf, keysOf, noteOf, schemaAt, wordsOf } from './schema-walk.js'
 import type { Place } from './source.js'
 
 /** What a checked value got wrong, before it has a place in the file. */
@@ -43,7 +43,7 @@ export function complaintsFor(
   const here = schemaAt(schema, path)
   if (issue.code === 'unrecognized_keys') {
     const keys = Array.isArray(issue['keys']) ? issue['keys'].map(String) : []
-    return keys.slice(0, mostKeys).map((key) => unknownKey([...path, key], keysOf(here) ?? [], valueAt([...path, key])))
+    return keys.slice(0, mostKeys).map((key) => unknownKey([...path, key], schema, valueAt([...path, key])))
   }
   const closest = issue.code === 'invalid_union' ? closestOf(issue) : []
   if (closest.length > 0 && noteOf(here, 'accepts') === undefined) {
@@ -67,15 +67,18 @@ export function complaintsFor(
   return [{ ...common, message, isForm, ...(near !== undefined && { suggestion: near }) }]
 }
 
-function unknownKey(path: Path, keys: readonly string[], value: unknown): Complaint {
+function unknownKey(path: Path, schema: unknown, value: unknown): Complaint {
   const key = String(path.at(-1))
+  const keys = keysOf(schemaAt(schema, path.slice(0, -1))) ?? []
   const suggestion = nearest(key, keys)
   // `{ password: a, b }` makes a key of the b: what has no value and is like no key may be part of a secret.
   const isKey = /^[A-Za-z_][\w-]{0,40}$/.test(key) && (value !== null || suggestion !== undefined)
+  const homes = suggestion === undefined ? homesOf(schema, key).map((home) => home || 'the top of the file') : []
+  const home = homes.length > 0 ? `; it belongs into ${homes.slice(0, 3).join(' or ')}` : ''
   return {
     path: isKey ? path : path.slice(0, -1),
     at: isKey ? 'key' : 'value',
-    message: isKey ? 'is not a key that exists here' : 'has something in it that is no key',
+    message: isKey ? `is not a key that exists here${home}` : 'has something in it that is no key',
     ...(keys.length > 0 && { accepted: keys.join(', ') }),
     ...(suggestion !== undefined && isKey && { suggestion }),
   }

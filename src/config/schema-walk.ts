@@ -82,3 +82,16 @@ export function vocabularyOf(schema: unknown, words = new Set<string>(), depth =
   if (entry !== undefined) vocabularyOf(entry, words, depth + 1)
   return words
 }
+
+/** Where in a schema a key of this name is, as in `sites[].rules[]`; empty for the top. */
+export function homesOf(schema: unknown, key: string, path = '', depth = 0): string[] {
+  if (depth > 16) return []
+  const keys = keysOf(schema) ?? []
+  const inside = keys.flatMap((name) => {
+    const child = childOf(schema, name)
+    return homesOf(child, key, path === '' ? name : `${path}.${name}`, depth + 1)
+  })
+  const entry = childOf(schema, 0)
+  const inEntries = entry === undefined ? [] : homesOf(entry, key, `${path}[]`, depth + 1)
+  return [...(keys.includes(key) ? [path] : []), ...inside, ...inEntries]
+}

@@ -138,12 +138,6 @@ const session = z
     rememberDeviceSeconds: rememberDevice,
   }))
 
-const passwords = z.strictObject({
-  minimumLength: wholeNumber(8, 64).default(8).describe('Characters a new password has at least.'),
-  memoryMiB: wholeNumber(19, 1_024).default(19).describe('Memory of one argon2id hash.'),
-  passes: wholeNumber(2, 20).default(2).describe('Passes of one argon2id hash.'),
-})
-
 const limits = z.strictObject({
   connections: wholeNumber(16, 1_000_000).default(10_000).describe('Client connections at once.'),
 })
@@ -167,7 +161,6 @@ export const settingsSchema = z.strictObject({
   sending: sending.prefault({}).describe('How many codes, links and messages may be sent.'),
   session: session.prefault({}).describe('How long people stay signed in.'),
   users: pluginReference('user-directories').prefault({ use: 'local' }).describe('Where users and passwords are kept.'),
-  passwords: passwords.prefault({}).describe('How passwords are chosen and kept.'),
   mail: pluginReference('mail-transports').exactOptional().describe('How mail is sent.'),
   store: pluginReference('stores').prefault({ use: 'embedded' }).describe('Where sessions and accounts are kept.'),
   templates: filePath()

@@ -3,6 +3,7 @@ import { type Complaint, complaintsFor, type SchemaIssue } from '../config/compl
 import { nearest } from '../config/nearest.js'
 import type { Path } from '../config/problem.js'
 import { childOf, noteOf } from '../config/schema-walk.js'
+import { isSecretName, mayCarrySecret } from '../config/secrets.js'
 import type { Host, PluginKind, PluginReference } from '../contracts.js'
 import { findPlugin, ownPlugins } from './find-plugin.js'
 
@@ -90,7 +91,7 @@ export class PluginCatalog {
     reference: PluginReference,
   ): { readonly options: unknown } | { readonly complaints: readonly Complaint[] } {
     const parsed = parseOptions(plugin, reference)
-    if ('complaints' in parsed) return { complaints: parsed.complaints(() => false) }
+    if ('complaints' in parsed) return { complaints: parsed.complaints(soundsHarmless(reference)) }
     return { options: withAbsolutePaths(plugin.options, parsed.options, this.#baseDirectory) }
   }
 }
@@ -140,12 +141,29 @@ function entriesOf(value: unknown): ReadonlyArray<readonly [string | number, unk
 }
 
 /** A plugin's own words may repeat what it was given: values that may not be quoted are taken out. */
-function censor(message: string, value: unknown, mayQuote: (option: Path) => boolean, path: Path = []): string {
+export function censor(message: string, value: unknown, mayQuote: (option: Path) => boolean, path: Path = []): string {
   if (typeof value === 'string' || typeof value === 'number') {
-    const text = String(value)
-    return text.length < 3 || mayQuote(path) ? message : message.replaceAll(text, '***')
+    const secrets = mayQuote(path) ? [] : [String(value), ...credentialsIn(String(value))]
+    return secrets.reduce((text, secret) => (secret.length < 3 ? text : text.replaceAll(secret, '***')), message)
   }
   return entriesOf(value).reduce((text, [key, inner]) => censor(text, inner, mayQuote, [...path, key]), message)
+}
+
+/** A library that was given a URL may name its parts. */
+function credentialsIn(value: string): string[] {
+  if (!value.includes('@') || !URL.canParse(value)) return []
+  const { username, password } = new URL(value)
+  return [password, username, ...[password, username].map((part) => part.replace(/(%[0-9A-Fa-f]{2})+/g, decodeAll))]
+}
+
+function decodeAll(escapes: string): string {
+  return Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('utf8')
+}
+
+/** What may be quoted where only the options are known, and not which of them came from outside. */
+export function soundsHarmless(reference: PluginReference): (option: Path) => boolean {
+  return (option) =>
+    !option.some((key) => isSecretName(String(key))) && !mayCarrySecret(String(valueAt(reference, option)))
 }
 
 interface NestedReference {
@@ -192,7 +210,8 @@ function withAbsolutePaths(schema: unknown, value: unknown, baseDirectory: strin
   )
 }
 
-function firstLine(error: unknown): string {
+/** For people: no stack. */
+export function firstLine(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1)
   return line.slice(0, 200)
 }
