@@ -19,6 +19,7 @@ import { proxySites } from './http/proxy.js'
 import { httpServerOptions, requestIds } from './http/server-options.js'
 import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
+import { Messages, type MessagesSettings } from './messages/messages.js'
 import { PluginHost } from './plugin-host.js'
 
 /** What everything is given instead of reading it from the world. */
@@ -35,6 +36,7 @@ export interface House extends Surroundings {
   readonly directory: UserDirectory
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly audit: Audit
+  readonly messages: Messages
   readonly identity: Identity
   close(): Promise<void>
 }
@@ -46,6 +48,9 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
   try {
     const store = await plugins.load('stores', config.store)
     plugins.useStore(store)
+    // Before the second factors: those that send by mail and name no transport of their own use this one.
+    const mail = config.mail && (await plugins.load('mail-transports', config.mail))
+    if (mail !== undefined) plugins.useMail(mail)
     const directory = await plugins.load('user-directories', config.users)
     const secondFactors = new Map<string, SecondFactor>()
     for (const method of config.secondFactor.methods) {
@@ -53,14 +58,20 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     }
 
     const audit = new Audit({ store, log, now })
+    const said = { factors: secondFactors, mail, store, audit, log, now, settings: messagesSettings(config) }
+    const messages = new Messages(said)
     const settings = sessionSettings(config)
-    const identity = await openIdentity({ store, directory, factors: secondFactors, audit, settings, now })
+    const parts = { store, directory, factors: secondFactors, audit, messages, log, settings, now }
+    const identity = await openIdentity(parts)
 
     const close = async () => {
+      // What is on its way to people needs its transport, and the store to be written down in.
+      await identity.settled()
+      await messages.settled()
       identity.close()
       await plugins.close()
     }
-    return { config, log, now, store, directory, secondFactors, audit, identity, close }
+    return { config, log, now, store, directory, secondFactors, audit, messages, identity, close }
   } catch (fault) {
     await plugins.close()
     throw fault
@@ -99,4 +110,8 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
 function sessionSettings({ session }: Config) {
   const { durationSeconds, idleSeconds } = session
   return { durationSeconds, ...(typeof idleSeconds === 'number' ? { idleSeconds } : {}) }
+}
+
+function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {
+  return { service: name, publicUrl, prefix, templates, fallback: secondFactor.fallback, limits: sending }
 }

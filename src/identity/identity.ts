@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.js'
-import type { SecondFactor, Store, UserDirectory } from '../contracts.js'
+import type { Logger, SecondFactor, Store, UserDirectory } from '../contracts.js'
+import type { Messages } from '../messages/messages.js'
 import { Accounts } from './accounts.js'
 import { Attempts } from './attempts.js'
 import { Enrolments } from './enrolments.js'
@@ -17,6 +18,8 @@ export interface Identity {
   readonly signIn: SignIn
   readonly installation: Installation
   readonly epoch: Epoch
+  /** Resolves when nothing that was begun for a sign-in is under way any more, as a message that is being sent. */
+  settled(): Promise<void>
   close(): void
 }
 
@@ -26,6 +29,8 @@ export async function openIdentity(parts: {
   /** By the name YAML gives them, in the order they are offered. */
   factors: ReadonlyMap<string, SecondFactor>
   audit: Audit
+  messages: Messages
+  log: Logger
   settings: SessionSettings
   now: () => number
 }): Promise<Identity> {
@@ -38,5 +43,14 @@ export async function openIdentity(parts: {
   const pending = new PendingSignIns({ store, now })
   const attempts = new Attempts({ store, now })
   const signIn = new SignIn({ ...parts, accounts, enrolments, sessions, pending, attempts, installation })
-  return { accounts, enrolments, sessions, signIn, installation, epoch, close: () => epoch.close() }
+  return {
+    accounts,
+    enrolments,
+    sessions,
+    signIn,
+    installation,
+    epoch,
+    settled: async () => undefined,
+    close: () => epoch.close(),
+  }
 }

@@ -7,12 +7,13 @@ import totp from '../../plugins/second-factors/totp.js'
 import embedded from '../../plugins/stores/embedded.js'
 import local from '../../plugins/user-directories/local.js'
 import { Audit } from '../../src/audit/audit.js'
-import type { Host, SecondFactor, Store, UserDirectory } from '../../src/contracts.js'
+import type { Host, MailTransport, SecondFactor, Store, UserDirectory } from '../../src/contracts.js'
 import type { ClientFacts } from '../../src/identity/client-facts.js'
 import { type Identity, openIdentity } from '../../src/identity/identity.js'
 import { PasswordPool } from '../../src/identity/password-pool.js'
 import type { SessionSettings } from '../../src/identity/sessions.js'
 import type { Ask } from '../../src/identity/sign-in.js'
+import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
 import { build, lentHost } from '../support/lent-host.js'
 
 export const START = 1_763_000_000_000
@@ -32,6 +33,7 @@ export interface Rooms extends Identity {
   readonly store: Store
   readonly directory: UserDirectory
   readonly audit: Audit
+  readonly messages: Messages
   readonly clock: Clock
   readonly settings: SessionSettings
   readonly lines: readonly { readonly fields: object; readonly message: string }[]
@@ -50,26 +52,55 @@ export async function emptyStore(t: Test, clock: Clock): Promise<Store> {
   return store
 }
 
-export async function rooms(t: Test, more: { factors?: ReadonlyMap<string, SecondFactor> } = {}): Promise<Rooms> {
+/** What differs from a house with an authenticator app and without mail. */
+export interface RoomsSettings {
+  readonly factors?: ReadonlyMap<string, SecondFactor>
+  readonly mail?: MailTransport
+  readonly messages?: Partial<MessagesSettings>
+}
+
+const messagesSettings: MessagesSettings = {
+  service: 'Riverside CRM',
+  publicUrl: 'https://crm.example.com',
+  prefix: '/.gatelodge',
+  fallback: true,
+  limits: {
+    waitSeconds: 60,
+    accountPerHour: 5,
+    accountPerDay: 10,
+    numberPerHour: 3,
+    networkPerHour: 20,
+    linksPerHour: 3,
+    smsPerDay: 500,
+    mailPerDay: 5_000,
+  },
+}
+
+export async function rooms(t: Test, more: RoomsSettings = {}): Promise<Rooms> {
   const clock = new Clock()
   return overStore(t, await emptyStore(t, clock), clock, more)
 }
 
-export async function overStore(
-  t: Test,
-  store: Store,
-  clock: Clock,
-  more: { factors?: ReadonlyMap<string, SecondFactor> },
-): Promise<Rooms> {
+export async function overStore(t: Test, store: Store, clock: Clock, more: RoomsSettings): Promise<Rooms> {
   const host = identityHost(store, clock)
   const directory = await build(local, {}, host)
   const factors = more.factors ?? new Map([['totp', await build(totp, {}, host)]])
   const audit = new Audit({ store, log: host.log, now: clock.now })
+  const { log } = host
+  const messages = new Messages({
+    factors,
+    mail: more.mail,
+    store,
+    audit,
+    log,
+    now: clock.now,
+    settings: { ...messagesSettings, ...more.messages },
+  })
   const settings: SessionSettings = { durationSeconds: 90 * 24 * 3600 }
-  const identity = await openIdentity({ store, directory, factors, audit, settings, now: clock.now })
+  const identity = await openIdentity({ store, directory, factors, audit, messages, log, settings, now: clock.now })
   t.teardown(() => identity.close())
   const beside = () => overStore(t, store, clock, more)
-  return { ...identity, store, directory, audit, clock, settings, lines: host.lines, beside }
+  return { ...identity, store, directory, audit, messages, clock, settings, lines: host.lines, beside }
 }
 
 /** What the gateway lends a directory or a factor. */
