@@ -11,6 +11,7 @@ import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { MailServer, reply } from '../support/mail-server.js'
 import { accepted, reset, SmsProvider, silence, status } from '../support/sms-provider.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const ada: User = { id: 'u1', username: 'ada', email: 'ada@example.org', mobile: '+12025550143', groups: [] }
 const client = {
@@ -37,18 +38,22 @@ const defaults: MessagesSettings = {
 }
 
 /** Messages over real servers and a real store, with a clock of its own. */
-async function open(t: Test, change: Partial<MessagesSettings> & { noMail?: boolean } = {}) {
-  const { noMail = false, ...settings } = change
+async function open(t: Test, change: Partial<MessagesSettings> & { noMail?: boolean; timeoutSeconds?: number } = {}) {
+  const { noMail = false, timeoutSeconds = 30, ...settings } = change
   const clock = { now: Date.UTC(2026, 10, 21, 9) }
   const now = () => clock.now
   const [provider, server] = await Promise.all([SmsProvider.start(), MailServer.start()])
-  const mail = await build(smtp, { url: server.url, from: 'CRM <no-reply@example.com>' }, lentHost({ now }))
+  const mail = await build(
+    smtp,
+    { url: server.url, from: 'CRM <no-reply@example.com>', timeoutSeconds: 30 },
+    lentHost({ now }),
+  )
   const text = await build(twilio, {
     accountSid: 'AC1',
     authToken: 'canary-token',
     from: '+12025550100',
     apiBaseUrl: provider.url,
-    timeoutSeconds: 2,
+    timeoutSeconds,
   })
   const load: Host['load'] = async (kind) => {
     const transports: Record<string, unknown> = { 'sms-transports': text, 'mail-transports': mail }
@@ -62,7 +67,7 @@ async function open(t: Test, change: Partial<MessagesSettings> & { noMail?: bool
     factors.set('email', await build(email, {}, host))
     factors.set('magic-link', await build(magicLink, {}, host))
   }
-  const store = await build(embedded, { path: t.testdir() }, host)
+  const store = await build(embedded, { path: await temporaryDirectory(t) }, host)
   const audited: Array<{ event: string; [field: string]: unknown }> = []
   const messages = new Messages({
     factors,
@@ -121,7 +126,7 @@ const troubles = [
 ]
 for (const { what, answer, fellBack, asked } of troubles) {
   t.test(`a text message that ${what} is followed by a mail with the same code`, async (t) => {
-    const { code, provider, server, audited, told } = await open(t)
+    const { code, provider, server, audited, told } = await open(t, answer === silence ? { timeoutSeconds: 2 } : {})
     provider.answer = answer
     t.same(await code(), { outcome: 'sent', via: 'email', to: 'a…@e…', lifetimeSeconds: 600, fellBack })
     t.equal(provider.requests.length, asked, 'and the provider was asked no more than that')

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import embedded from '../../plugins/stores/embedded.js'
 import { SendingBudget, type SendingLimits, type Spending } from '../../src/messages/sending-budget.js'
 import { build, lentHost } from '../support/lent-host.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import type { Race } from './budget-process.js'
 
 const limits: SendingLimits = {
@@ -46,7 +47,7 @@ const mail = (number: number, more: Partial<Spending> = {}): Spending =>
 async function open(t: Test, change: Partial<SendingLimits> = {}) {
   const clock = { now: Date.UTC(2026, 10, 21, 9) }
   const host = lentHost({ now: () => clock.now })
-  const store = await build(embedded, { path: t.testdir() }, host)
+  const store = await build(embedded, { path: await temporaryDirectory(t) }, host)
   t.teardown(() => store.close())
   const audited: object[] = []
   const audit = { record: async (entry: object) => void audited.push(entry) }
@@ -170,7 +171,7 @@ t.test('fifty at once never pass a limit', async (t) => {
 })
 
 t.test('fifty at once in each of two processes never pass a limit, and one of them is told', async (t) => {
-  t.testdir()
+  const directory = await temporaryDirectory(t)
   const script = fileURLToPath(new URL('./budget-process.js', import.meta.url))
   const fifty = (make: (i: number) => Spending) => Array.from({ length: 50 }, (_, i) => make(i))
   const races: Array<{ what: string; most: number; alerts: number } & Omit<Race, 'path'>> = [
@@ -212,7 +213,7 @@ t.test('fifty at once in each of two processes never pass a limit, and one of th
   t.teardown(() => both.map((child) => child.kill()))
   const tell = (message: object | string) => Promise.all(both.map((child) => ask(child, message)))
   for (const { what, most, alerts, ...race } of races) {
-    await tell({ ...race, path: join(t.testdirName, what) })
+    await tell({ ...race, path: join(directory, what) })
     const answers = await tell('go')
     t.equal(
       answers.reduce((sum, { sent }) => sum + sent, 0),
