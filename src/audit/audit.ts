@@ -67,6 +67,7 @@ export class Audit {
   readonly #store: Store
   readonly #log: Logger
   readonly #now: () => number
+  #count = 0
 
   constructor({ store, log, now }: { store: Store; log: Logger; now: () => number }) {
     this.#store = store
@@ -89,15 +90,16 @@ export class Audit {
         : { requestId: client.requestId, address: client.address, userAgent: client.userAgent.slice(0, 256) }),
     }
     this.#log.info({ audit: record }, entry.event)
-    const suffix = randomBytes(6).toString('hex')
+    this.#count = (this.#count + 1) % COUNTS
+    const chance = randomBytes(4).toString('hex')
     // Unknown names get the second write as well: the number of writes must not tell whether an account exists.
     const whose = entry.accountId ?? entry.nameHash
     await Promise.all([
-      this.#store.set(`${ALL}${sortable(at)}-${suffix}`, record as unknown as Json, KEPT_SECONDS),
+      this.#store.set(`${ALL}${sortable(at, this.#count)}-${chance}`, record as unknown as Json, KEPT_SECONDS),
       whose === undefined
         ? undefined
         : this.#store.set(
-            `${BY_ACCOUNT}${whose}/${sortable(LAST - at)}-${suffix}`,
+            `${BY_ACCOUNT}${whose}/${sortable(LAST - at, COUNTS - this.#count)}-${chance}`,
             record as unknown as Json,
             KEPT_SECONDS,
           ),
@@ -112,7 +114,7 @@ export class Audit {
 
   /** Entries from a time on (ms since 1970), oldest first. */
   async since(from: number, limit = 100): Promise<readonly AuditRecord[]> {
-    const rows = await this.#store.list(ALL, { after: `${ALL}${sortable(from)}`, limit })
+    const rows = await this.#store.list(ALL, { after: `${ALL}${sortable(from, 0)}`, limit })
     return rows.map(([, value]) => value as unknown as AuditRecord)
   }
 }
@@ -124,6 +126,9 @@ const KEPT_SECONDS = 90 * 24 * 60 * 60
 /** The last moment a `Date` can hold; taken from it, newer times sort first. */
 const LAST = 8.64e15
 
-function sortable(ms: number): string {
-  return String(ms).padStart(16, '0')
+/** Tells entries of one millisecond and process apart, in the order they were made. */
+const COUNTS = 1_000_000
+
+function sortable(ms: number, count: number): string {
+  return `${String(ms).padStart(16, '0')}-${String(count).padStart(7, '0')}`
 }

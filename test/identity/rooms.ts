@@ -8,12 +8,15 @@ import embedded from '../../plugins/stores/embedded.js'
 import local from '../../plugins/user-directories/local.js'
 import { Audit } from '../../src/audit/audit.js'
 import type { Host, MailTransport, SecondFactor, Store, UserDirectory } from '../../src/contracts.js'
+import type { Account } from '../../src/identity/accounts.js'
+import { addUser, type NewUser } from '../../src/identity/add-user.js'
 import type { ClientFacts } from '../../src/identity/client-facts.js'
 import { type Identity, openIdentity } from '../../src/identity/identity.js'
 import { PasswordPool } from '../../src/identity/password-pool.js'
 import type { SessionSettings } from '../../src/identity/sessions.js'
-import type { Ask } from '../../src/identity/sign-in.js'
+import type { Ask, PasswordOutcome } from '../../src/identity/sign-in.js'
 import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
+import { ScopedStore } from '../../src/plugin-host/scoped-store.js'
 import { build, lentHost } from '../support/lent-host.js'
 
 export const START = 1_763_000_000_000
@@ -57,6 +60,8 @@ export interface RoomsSettings {
   readonly factors?: ReadonlyMap<string, SecondFactor>
   readonly mail?: MailTransport
   readonly messages?: Partial<MessagesSettings>
+  /** Puts something between the rooms and the store. */
+  readonly wrap?: (store: Store) => Store
 }
 
 const messagesSettings: MessagesSettings = {
@@ -78,7 +83,8 @@ const messagesSettings: MessagesSettings = {
 
 export async function rooms(t: Test, more: RoomsSettings = {}): Promise<Rooms> {
   const clock = new Clock()
-  return overStore(t, await emptyStore(t, clock), clock, more)
+  const store = await emptyStore(t, clock)
+  return overStore(t, more.wrap?.(store) ?? store, clock, more)
 }
 
 export async function overStore(t: Test, store: Store, clock: Clock, more: RoomsSettings): Promise<Rooms> {
@@ -105,26 +111,11 @@ export async function overStore(t: Test, store: Store, clock: Clock, more: Rooms
 
 /** What the gateway lends a directory or a factor. */
 export function identityHost(store: Store, clock: Clock): ReturnType<typeof lentHost> {
-  const lent: Pick<Host, 'store' | 'passwords'> = { store: scoped(store), passwords: new PasswordPool() }
-  return Object.defineProperties(lentHost({ now: clock.now }), Object.getOwnPropertyDescriptors(lent))
-}
-
-function scoped(store: Store): Store {
-  const prefix = 'plugin/user-directories/local/'
-  const at = (key: string) => prefix + key
-  return {
-    get: (key) => store.get(at(key)),
-    set: (key, value, ttl) => store.set(at(key), value, ttl),
-    add: (key, value, ttl) => store.add(at(key), value, ttl),
-    replace: (key, expected, value, ttl) => store.replace(at(key), expected, value, ttl),
-    delete: (key) => store.delete(at(key)),
-    increment: (key, ttl) => store.increment(at(key), ttl),
-    async list(under, page = {}) {
-      const rows = await store.list(at(under), page.after === undefined ? page : { ...page, after: at(page.after) })
-      return rows.map(([key, value]) => [key.slice(prefix.length), value] as const)
-    },
-    close: async () => undefined,
+  const lent: Pick<Host, 'store' | 'passwords'> = {
+    store: new ScopedStore(() => store, 'plugin/local/'),
+    passwords: new PasswordPool(),
   }
+  return Object.defineProperties(lentHost({ now: clock.now }), Object.getOwnPropertyDescriptors(lent))
 }
 
 /** Requests of the same client come from one address unless the test says otherwise. */
@@ -132,12 +123,22 @@ export function client(network = '192.0.2.7'): ClientFacts {
   return { address: network, network, userAgent: 'test', requestId: 'request-1' }
 }
 
-/** One password sign-in, from an address of its own unless told otherwise. */
-export function signIn(
-  { signIn }: Rooms,
-  username: string,
-  more: { password?: string; ask?: Ask; from?: string; sessionToken?: string } = {},
-) {
+/** A user with the usual password and an account, as `user add` makes them. */
+export async function add(r: Rooms, username: string, more: Partial<NewUser> = {}): Promise<Account> {
+  const added = await addUser(r, { username, password: PASSWORD, ...more })
+  if (added.outcome !== 'added') throw new Error(added.sentence)
+  return added.account
+}
+
+export interface Try {
+  readonly password?: string
+  readonly ask?: Ask
+  readonly from?: string
+  readonly sessionToken?: string
+}
+
+/** One try with a password. */
+export function tryPassword({ signIn }: Rooms, username: string, more: Try = {}): Promise<PasswordOutcome> {
   return signIn.password({
     username,
     password: more.password ?? PASSWORD,
@@ -146,6 +147,36 @@ export function signIn(
     policy: () => more.ask ?? 'none',
     ...(more.sessionToken === undefined ? {} : { sessionToken: more.sessionToken }),
   })
+}
+
+/** A token of a session opened by the password alone. */
+export async function open(r: Rooms, username: string, more: Try = {}): Promise<string> {
+  const result = await tryPassword(r, username, more)
+  if (result.outcome !== 'session') throw new Error(`the sign-in ended with ${result.outcome}`)
+  return result.token
+}
+
+/** A token of a sign-in that waits for the second factor. */
+export async function halfWay(r: Rooms, username: string, more: Try = {}): Promise<string> {
+  const result = await tryPassword(r, username, { ask: 'second-factor', ...more })
+  if (!('pendingToken' in result)) throw new Error(`the sign-in ended with ${result.outcome}`)
+  return result.pendingToken
+}
+
+/** Takes an authenticator app over. @returns the key the app has, and the token of the session that opened */
+export async function enrolApp(r: Rooms, username: string, from?: string): Promise<{ key: string; token: string }> {
+  const pendingToken = await halfWay(r, username, { ask: 'enrol', ...(from === undefined ? {} : { from }) })
+  const key = await shownKey(r, pendingToken)
+  const done = await r.signIn.confirmEnrolment(pendingToken, codeAt(key, r.clock.ms), client(from))
+  if (done.outcome !== 'session') throw new Error(`the enrolment ended with ${done.outcome}`)
+  return { key, token: done.token }
+}
+
+/** The key as the page shows it, without the spaces. */
+export async function shownKey(r: Rooms, pendingToken: string): Promise<string> {
+  const begun = await r.signIn.beginEnrolment(pendingToken, 'totp')
+  if (begun === undefined) throw new Error('there is nothing to enrol')
+  return (begun.show as { key: string }).key.replaceAll(' ', '')
 }
 
 /** The code an app with this secret shows at that moment. */
