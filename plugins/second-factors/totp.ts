@@ -50,7 +50,9 @@ function totp({ issuer, ahead }: z.output<typeof options>, host: Host): SecondFa
     enrol: {
       async begin(user: User) {
         const secret = generateSecret({ length: 20 })
-        return { secret, show: show(generateURI({ issuer, label: user.username, secret }), secret) }
+        // A colon parts the service's name from the user's.
+        const label = user.username.replaceAll(':', '.')
+        return { secret, show: show(generateURI({ issuer, label, secret }), secret) }
       },
       async confirm(secret: Json, answer: string) {
         const lastStep = await stepOf({ secret: String(secret), lastStep: NEVER }, answer)

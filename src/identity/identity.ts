@@ -36,6 +36,7 @@ export async function openIdentity(parts: {
 }): Promise<Identity> {
   const { store, now } = parts
   const epoch = new Epoch({ store })
+  await epoch.read()
   const installation = await Installation.open({ store, epoch })
   const accounts = new Accounts({ store, epoch, now })
   const enrolments = new Enrolments({ store, accounts, now })

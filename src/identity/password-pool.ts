@@ -22,8 +22,9 @@ export class PasswordPool implements Passwords {
     // A user without a hash and a password nobody can have still cost one hash: the time must tell nothing.
     const usable = hash?.startsWith('$argon2') && !isTooLong(password) ? hash : undefined
     return this.#inTurn(async () => {
-      const right = await argon2Verify(usable ?? NOBODY, prepared(usable === undefined ? '' : password))
-      return right && usable !== undefined
+      if (usable === undefined) return neverRight()
+      // A hash that cannot be read fits no password, and must not be told by its time from one that can.
+      return argon2Verify(usable, prepared(password)).catch(neverRight)
     })
   }
 
@@ -60,6 +61,11 @@ const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1, outputLen: 32 } 
 
 /** The hash of 32 random bytes nobody kept, at today's cost: what unknown names are verified against. */
 const NOBODY = '$argon2id$v=19$m=19456,t=2,p=1$/FEA3u3djm7H+G+JfjsLmg$24reDLu/SY0qYN83EcQEz2M2d2G/vAdcCEeyLLOQCtE'
+
+async function neverRight(): Promise<false> {
+  await argon2Verify(NOBODY, '')
+  return false
+}
 
 /**
  * RFC 8265 OpaqueString: NFC, and every kind of space becomes the plain one, so that the same keys pressed on another

@@ -38,11 +38,17 @@ function isMostly(password: string, username: string): boolean {
 
 function isCommon(password: string): boolean {
   if (isPattern(password)) return true
-  const spelled = password.replace(/[@$0134578!|]/g, (sign) => SPELLING[sign] ?? sign)
-  return [password, spelled].some((text) => {
-    const core = text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, '')
-    return isWord(core) || isWord(password.replace(/[^\p{L}]/gu, ''))
-  })
+  const core = trimmed(password)
+  return [core, spelled(core), trimmed(spelled(password)), password.replace(/[^\p{L}]/gu, '')].some(isWord)
+}
+
+/** Without the digits and signs at both ends. */
+function trimmed(text: string): string {
+  return text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, '')
+}
+
+function spelled(text: string): string {
+  return text.replace(/[@$0134578!|]/g, (sign) => SPELLING[sign] ?? sign)
 }
 
 /** One common word, or one and the same twice and more. */

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { generateSync } from 'otplib'
 import type { Test } from 'tap'
 import totp from '../../plugins/second-factors/totp.js'
@@ -18,6 +15,7 @@ import type { Ask, PasswordOutcome } from '../../src/identity/sign-in.js'
 import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
 import { ScopedStore } from '../../src/plugin-host/scoped-store.js'
 import { build, lentHost } from '../support/lent-host.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 export const START = 1_763_000_000_000
 export const PASSWORD = 'a lamp over the lodge gate'
@@ -46,12 +44,9 @@ export interface Rooms extends Identity {
 
 /** An empty embedded store that is gone when the test ends. */
 export async function emptyStore(t: Test, clock: Clock): Promise<Store> {
-  const path = mkdtempSync(join(tmpdir(), 'gatelodge-identity-'))
+  const path = await temporaryDirectory(t)
   const store = await build(embedded, { path }, lentHost({ now: clock.now }))
-  t.teardown(async () => {
-    await store.close()
-    rmSync(path, { recursive: true, force: true })
-  })
+  t.teardown(() => store.close())
   return store
 }
 
