@@ -76,5 +76,7 @@ function prepared(password: string): string {
 }
 
 function isTooLong(password: string): boolean {
-  return password.length > LONGEST_PASSWORD && [...password].length > LONGEST_PASSWORD
+  if (password.length <= LONGEST_PASSWORD) return false
+  // A character is one code unit or two.
+  return password.length > 2 * LONGEST_PASSWORD || [...password].length > LONGEST_PASSWORD
 }
