@@ -73,7 +73,7 @@ function unknownKey(path: Path, schema: unknown, value: unknown): Complaint {
   const suggestion = nearest(key, keys)
   // `{ password: a, b }` makes a key of the b: what has no value and is like no key may be part of a secret.
   const isKey = /^[A-Za-z_][\w-]{0,40}$/.test(key) && (value !== null || suggestion !== undefined)
-  const homes = suggestion === undefined ? homesOf(schema, key).map((home) => home || 'the top of the file') : []
+  const homes = suggestion === undefined ? homesOf(schema, key).map((home) => home || 'the top level') : []
   const home = homes.length > 0 ? `; it belongs into ${homes.slice(0, 3).join(' or ')}` : ''
   return {
     path: isKey ? path : path.slice(0, -1),
