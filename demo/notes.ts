@@ -2,20 +2,23 @@
 type LogFields = Readonly<Record<string, unknown>>
 
 /** Audit events in the words of someone who watches; the rest of the log is not for the demonstration's terminal. */
-const sentences: Readonly<Record<string, (fields: LogFields) => string>> = {
-  'sign-in.password': (fields) =>
-    fields['outcome'] === 'success'
-      ? `${whoOf(fields)} gave the right password`
-      : 'somebody gave a wrong name or password',
-  'sign-in.second-factor': (fields) =>
-    fields['outcome'] === 'success' ? `${whoOf(fields)} gave the right code` : `${whoOf(fields)} gave a wrong code`,
-  'sign-in.link': (fields) => `${whoOf(fields)} came in by a link`,
-  'session.opened': (fields) => `${whoOf(fields)} is signed in`,
-  'session.ended': (fields) => `${whoOf(fields)} is signed out`,
-  'factor.enrolled': (fields) => `${whoOf(fields)} set up a second factor`,
-  'throttle.on': () => 'too many tries: answers wait now',
-  'access.denied': (fields) => `${whoOf(fields)} was not let in`,
-}
+const sentences = new Map(
+  Object.entries<(fields: LogFields) => string>({
+    'sign-in.password': (fields) =>
+      fields['outcome'] === 'success'
+        ? `${whoOf(fields)} gave the right password`
+        : 'somebody gave a wrong name or password',
+    'sign-in.second-factor': (fields) =>
+      fields['outcome'] === 'success' ? `${whoOf(fields)} gave the right code` : `${whoOf(fields)} gave a wrong code`,
+    'sign-in.link': (fields) => `${whoOf(fields)} came in by a link`,
+    'session.opened': (fields) => `${whoOf(fields)} is signed in`,
+    'session.ended': (fields) => `${whoOf(fields)} is signed out`,
+    'code.sent': (fields) => `a code is on its way to ${whoOf(fields)}`,
+    'factor.enrolled': (fields) => `${whoOf(fields)} set up a second factor`,
+    'throttle.on': () => 'too many tries: answers wait now',
+    'access.denied': (fields) => `${whoOf(fields)} was not let in`,
+  }),
+)
 
 /**
  * One short line for one line of the log, or `undefined` when there is nothing to tell. Messages in the outbox are shown
@@ -25,10 +28,13 @@ export function noteOf(line: string): string | undefined {
   const fields = fieldsOf(line)
   if (!fields) return undefined
   const at = timeOf(fields)
-  const { to, text, event, level } = fields
+  const { to, text, level, audit } = fields
   if (typeof to === 'string' && typeof text === 'string') return `${at}  outbox   ${messageOf(fields)}`
-  const sentence = typeof event === 'string' ? sentences[event] : undefined
-  if (sentence) return `${at}  sign-in  ${sentence(fields)}`
+  if (typeof audit === 'object' && audit !== null) {
+    const entry = audit as LogFields
+    const sentence = sentences.get(String(entry['event']))
+    return sentence && `${at}  sign-in  ${sentence(entry)}`
+  }
   if (level === 'error' || level === 'warn') return `${at}  ${level.padEnd(7)}  ${printable(fields['msg'])}`
   return undefined
 }

@@ -31,6 +31,10 @@ export class Live {
       return
     }
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    if (request.method === 'HEAD') {
+      response.end()
+      return
+    }
     response.write(`retry: 2000\n\n${eventOf('clock', clockOf(this.#now()))}`)
     this.#streams.add(response)
     request.once('close', () => this.#streams.delete(response))

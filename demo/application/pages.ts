@@ -11,7 +11,8 @@ const places = [
   ['/admin/', 'Office'],
 ] as const
 
-export interface Frame {
+/** What every page needs to know besides its content. */
+export interface PageFrame {
   readonly title: string
   readonly path: string
   readonly person: Person | undefined
@@ -19,7 +20,7 @@ export interface Frame {
 }
 
 /** The whole document around a page. */
-export function page({ title, path, person, script }: Frame, ...content: readonly Fragment[]): Html {
+export function page({ title, path, person, script }: PageFrame, ...content: readonly Fragment[]): Html {
   const tab = ([href, label]: readonly [string, string]) =>
     html`<li><a href="${href}"${href === path ? html` aria-current="page"` : undefined}>${label}</a></li>`
   return html`<!doctype html>

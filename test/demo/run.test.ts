@@ -36,7 +36,9 @@ t.test('the demonstration says what it is, how to get in, and forgets everything
   for (const { password } of demo.users) t.match(written, password)
   const application = start.environment['GATELODGE_DEMO_APPLICATION'] ?? ''
   t.equal((await fetch(application)).status, 200)
-  start.log.write('{"time":"2026-01-01T10:11:12.000Z","event":"session.opened","outcome":"success","username":"ben"}\n')
+  start.log.write(
+    '{"time":"2026-01-01T10:11:12.000Z","audit":{"event":"session.opened","username":"ben"},"msg":"session.opened"}\n',
+  )
   t.match(written, /10:11:12 {2}sign-in {2}ben is signed in\n$/)
   await demo.close()
   t.ok(isClosed)
@@ -72,6 +74,11 @@ t.test('a gateway that does not start leaves nothing behind', async (t) => {
 t.test('a note tells what happened and never what a stranger wants the terminal to do', async (t) => {
   t.equal(noteOf('not json'), undefined)
   t.equal(noteOf('{"level":"info","msg":"ready"}'), undefined)
-  t.match(noteOf('{"event":"session.ended","username":"\\u001b[2Jben"}'), '?[2Jben is signed out')
+  t.match(noteOf('{"audit":{"event":"session.ended","username":"\\u001b[2Jben"}}'), '?[2Jben is signed out')
+  t.equal(noteOf('{"audit":{"event":"constructor"}}'), undefined)
+  t.match(
+    noteOf('{"time":"2026-01-01T10:11:12Z","to":"a@b.c","subject":"Code","text":"12 34\\nNever share it\\n"}'),
+    '12 34',
+  )
   t.match(noteOf('{"level":"warn","msg":"slow"}'), 'slow')
 })
