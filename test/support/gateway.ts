@@ -66,11 +66,15 @@ export async function startGateway(
     before += child?.output() ?? ''
     const started = startChild(process.execPath, [main, 'start', '--config', configFile], { cwd: home, env })
     child = started
-    await until('the gateway to be ready', () => {
-      const end = started.ended()
-      if (end !== undefined) throw new Error(`the gateway ended with ${end}:\n${started.output()}`)
-      return isReady(port)
-    })
+    await until(
+      'the gateway to be ready',
+      () => {
+        const end = started.ended()
+        if (end !== undefined) throw new Error(`the gateway ended with ${end}:\n${started.output()}`)
+        return isReady(port)
+      },
+      45_000,
+    )
   }
   const logs = () => before + (child?.output() ?? '')
   t.teardown(() => child?.end('SIGKILL'))
