@@ -73,10 +73,17 @@ export class PasswordStep {
     if (named === undefined) return { reason: 'unknown-user' }
     // Gone, renamed or given to somebody else while the password was judged counts as wrong.
     if (user?.id !== named.id) return { account, reason: 'wrong-password' }
-    const opened = account ?? (await this.#accounts.open(user))
+    // The account as it was before stays the one to go by: a generation raised meanwhile must not be taken for its own.
+    const opened = account?.username === user.username ? account : await this.#open(user, account)
     if (opened.status !== 'active') return { account: opened, reason: opened.status }
     if (opened.role === 'api') return { account: opened, reason: 'api-account' }
     return { user, account: opened }
+  }
+
+  /** A user's first sign-in, or the first one after the directory changed how the name is written. */
+  async #open(user: User, account: Account | undefined): Promise<Account> {
+    const opened = await this.#accounts.open(user)
+    return account ?? opened
   }
 
   #record(

@@ -87,9 +87,8 @@ export class Sessions {
     await Promise.all([
       this.#records.set(session.id, session, ttl),
       this.#byAccount.set(indexKey(session), now, ttl),
-      start.replaces === undefined ? undefined : this.#remove(start.replaces),
+      start.replaces === undefined ? undefined : this.endOne(start.replaces, 'replaced', start.client),
     ])
-    if (start.replaces !== undefined) await this.#epoch.raise()
     await this.#record(session, 'session.opened', start.client, start.via.join('+'))
     return { token, session }
   }

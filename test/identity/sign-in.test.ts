@@ -95,6 +95,15 @@ t.test('a first sign-in of a user whom only the directory knows opens an account
   t.match(found?.account, { id: user?.id, username: 'bob', role: 'user', status: 'active', enrolled: [] })
 })
 
+t.test('the account follows when the directory writes the name in another way', async (t) => {
+  const r = await rooms(t)
+  const { id } = await add(r, 'ada')
+  await open(r, 'ada')
+  await r.directory.writable?.update(id, { username: 'Ada' })
+  t.ok(await r.sessions.find(await open(r, 'ada')))
+  t.match(await r.accounts.find(id), { username: 'Ada', role: 'user' })
+})
+
 t.test('the directory broken: no answer about the password, and no try lost', async (t) => {
   const r = await rooms(t)
   await add(r, 'ada')
