@@ -47,13 +47,13 @@ export class Cookies {
    * the two is first is theirs to choose (session fixation by cookie tossing).
    */
   read(header: string | undefined, name: string): string | undefined {
-    if (header === undefined || !header.includes(name)) return undefined
+    if (header === undefined) return undefined
     let found: string | undefined
-    for (const piece of header.split(';')) {
-      const start = piece.charCodeAt(0) === 0x20 ? 1 : 0
-      if (!piece.startsWith(name, start) || piece.charCodeAt(start + name.length) !== 0x3d) continue
+    for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
+      if (header.charCodeAt(at + name.length) !== 0x3d || !startsPair(header, at)) continue
       if (found !== undefined) return undefined
-      found = piece.slice(start + name.length + 1)
+      const end = header.indexOf(';', at)
+      found = header.slice(at + name.length + 1, end < 0 ? undefined : end)
     }
     return found === '' ? undefined : found
   }
@@ -92,9 +92,17 @@ export function setsOurCookie(setCookie: string): boolean {
  * then reads as a cookie of that name: so the value is looked at as well.
  */
 function isOurs(pair: string): boolean {
+  if (!hint.test(pair)) return false
+  if (ours.has(pair.slice(pair.charCodeAt(0) === 0x20 ? 1 : 0, pair.indexOf('=')))) return true
   let rest = pair.replace(trimmed, '')
   while (rest.startsWith('=')) rest = rest.slice(1).replace(trimmed, '')
   const equals = rest.indexOf('=')
   const name = equals < 0 ? rest : rest.slice(0, equals)
   return ours.has(name.replace(trimmed, '').toLowerCase())
+}
+
+/** Behind a `;` and at most one space: names with anything else before them are not ours. */
+function startsPair(header: string, at: number): boolean {
+  const start = header.charCodeAt(at - 1) === 0x20 ? at - 1 : at
+  return start <= 0 || header.charCodeAt(start - 1) === 0x3b
 }

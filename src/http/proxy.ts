@@ -75,7 +75,8 @@ async function oneSite(scope: FastifyInstance, parts: Scoped & { site: Site<Prox
   scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   await scope.register(httpProxy, {
     upstream: site.settings.upstream,
-    prefix: site.path === '/' ? '' : site.path,
+    // A colon would start a parameter of the router's.
+    prefix: site.path === '/' ? '' : site.path.replaceAll(':', '::'),
     httpMethods: methods,
     constraints: site.host === undefined ? {} : { host: site.host },
     // Keeps it from adding parsers of its own.

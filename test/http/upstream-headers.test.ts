@@ -181,6 +181,11 @@ t.test('a duplicate of our cookie voids it, and odd names are not ours', async (
   t.equal(cookies.read(`a=${name}=evil`, name), undefined)
   t.equal(cookies.read(`${name}=`, name), undefined)
   t.equal(cookies.read(undefined, name), undefined)
+  t.equal(cookies.read(`a=1;  ${name}=x`, name), undefined)
+  t.equal(cookies.read(`a=1;${name}=x;b`, name), 'x')
+  t.equal(cookies.read(` ${name}=x`, name), 'x')
+  t.equal(cookies.read(`x${name}=x`, name), undefined)
+  t.equal(cookies.read(`a ${name}=x`, name), undefined)
   t.match(
     cookies.write(name, 'v', { maxAgeSeconds: 60.5 }),
     /^__Host-gatelodge=v; Path=\/; HttpOnly; SameSite=Lax; Secure; Max-Age=60$/,
