@@ -10,6 +10,8 @@ export interface CanonicalTarget {
 
 /** Bytes of a whole request-target; see "Numbers" in the security notes. */
 const maximumLength = 8192
+/** Segments: deeper than applications go, and shallow enough that thousands of rules with `**` are asked in no time. */
+const maximumDepth = 256
 
 /** Nothing to decode and nothing to doubt: no escape, no parameter, no segment that starts with a dot. */
 const plainPath = /^(?:\/[\w~-][\w~.!$&'()*+,=:@-]*)*\/?$/
@@ -36,7 +38,7 @@ export function canonicalTarget(raw: string): CanonicalTarget | undefined {
   const rawPath = question === -1 ? raw : raw.slice(0, question)
   const query = question === -1 ? '' : raw.slice(question)
   const path = plainPath.test(rawPath) ? rawPath : decodedPath(rawPath)
-  return path === undefined ? undefined : { forward: raw, path, query }
+  return path === undefined || isDeeperThan(maximumDepth, path) ? undefined : { forward: raw, path, query }
 }
 
 function decodedPath(raw: string): string | undefined {
@@ -47,6 +49,13 @@ function decodedPath(raw: string): string | undefined {
   // itself, so that one stray byte cannot change how the rest of the path is read.
   const path = bytes.replace(utf8Sequence, (sequence) => Buffer.from(sequence, 'latin1').toString('utf8'))
   return escapeWithin.test(path) || !hasPlainSegments(path) ? undefined : path
+}
+
+function isDeeperThan(depth: number, path: string): boolean {
+  if (path.length <= depth) return false
+  let count = 0
+  for (let at = path.indexOf('/'); at !== -1 && count <= depth; at = path.indexOf('/', at + 1)) count++
+  return count > depth
 }
 
 function hasPlainSegments(path: string): boolean {

@@ -47,8 +47,11 @@ export class PathPattern {
 
   /** @param segments as {@link pathSegments} makes them, folded where the pattern ignores case */
   matchesSegments(segments: readonly string[]): boolean {
-    if (this.#matchesFirst(segments, segments.length)) return true
     const last = segments.length - 1
+    // The ends first: without this a path of thousands of segments is walked once for every rule like `/**/x`.
+    const end = this.segments[this.segments.length - 1]
+    const canEnd = end === undefined || fitsSegment(end, segments[last] ?? '')
+    if (canEnd && this.#matchesFirst(segments, segments.length)) return true
     return this.trailingSlash && last > 0 && segments[last] === '' && this.#matchesFirst(segments, last)
   }
 

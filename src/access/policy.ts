@@ -152,6 +152,8 @@ export class Policy<S extends SiteSettings = SiteSettings> {
   readonly secondFactor: SecondFactorPolicy
   readonly sites: readonly Site<S>[]
   readonly #byHost = new Map<string | undefined, CompiledSite<S>[]>()
+  /** Hosts some of whose paths go to the sites of any host; those themselves included. */
+  readonly #partialHosts: readonly (string | undefined)[]
   readonly #networks: readonly { readonly ranges: AddressRanges; readonly network: Network }[]
   /** What an address gets that cannot be read. */
   readonly #strictest: Network | undefined
@@ -167,6 +169,9 @@ export class Policy<S extends SiteSettings = SiteSettings> {
       list.push(site)
       this.#byHost.set(site.host, list)
     }
+    this.#partialHosts = [...this.#byHost].flatMap(([host, list]) =>
+      host === undefined || list.every((site) => site.path !== '/') ? [host] : [],
+    )
     this.#networks = settings.networks.map(({ range, access, secondFactor, line }) => ({
       ranges: AddressRanges.parse(range),
       network: Object.freeze({ access, secondFactor, line }),
@@ -214,8 +219,9 @@ export class Policy<S extends SiteSettings = SiteSettings> {
    * `/admin;x` of the site at `/` must not open what the site at `/admin` keeps.
    */
   #sitesOfReading(site: CompiledSite<S>, reading: string): readonly CompiledSite<S>[] {
-    // A site of any host stands in for hosts unknown here, so every host's sites have a say about its odd paths.
-    const hosts = site.host === undefined ? [...this.#byHost.keys()] : [site.host]
+    if (this.sites.length === 1) return [site]
+    // A site of any host serves what is left over by hosts without a site at `/`: those have a say about its odd paths.
+    const hosts = site.host === undefined ? this.#partialHosts : [site.host]
     const found = hosts.flatMap((host) => this.#byHost.get(host)?.find((other) => liesUnder(reading, other.path)) ?? [])
     return found.includes(site) ? found : [...found, site]
   }

@@ -85,6 +85,13 @@ t.test('what old applications send keeps working', async (t) => {
   t.ok(canonicalTarget(`/?path=C:\\x&y={z}|"`), 'a query is nobody’s path')
 })
 
+t.test('more than 256 segments are refused', async (t) => {
+  t.ok(canonicalTarget('/a'.repeat(256)))
+  t.ok(refused('/a'.repeat(257)))
+  t.ok(refused('/%61'.repeat(257)))
+  t.ok(canonicalTarget(`/a?${'/a'.repeat(300)}`))
+})
+
 t.test('more than 8 KiB is refused', async (t) => {
   t.ok(canonicalTarget(`/${'a'.repeat(8191)}`))
   t.ok(refused(`/${'a'.repeat(8192)}`))
