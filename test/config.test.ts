@@ -137,7 +137,7 @@ t.test('defaults stand in the schema', async (t) => {
       networkPerHour: 20,
       linksPerHour: 3,
     },
-    sites: [{ identity: 'none', preserveHost: true, rules: [], path: '/' }],
+    sites: [{ identity: 'remote-user', preserveHost: true, rules: [], path: '/' }],
   })
   t.equal('mail' in config, false)
 })

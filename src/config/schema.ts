@@ -76,7 +76,7 @@ const site = z.strictObject({
     .describe('How an https upstream is verified. It always is.'),
   identity: z
     .enum(['remote-user', 'x-forwarded-user', 'x-auth-request', 'none'])
-    .default('none')
+    .default('remote-user')
     .describe('The header preset that tells the application who is there.'),
   preserveHost: flag().default(true).describe('Whether the application sees the Host the client sent.'),
   timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
