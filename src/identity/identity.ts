@@ -3,9 +3,12 @@ import type { Logger, SecondFactor, Store, UserDirectory } from '../contracts.js
 import type { Messages } from '../messages/messages.js'
 import { Accounts } from './accounts.js'
 import { Attempts } from './attempts.js'
+import { ChangePassword } from './change-password.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
 import { Installation } from './installation.js'
+import { NotMe } from './not-me.js'
+import { Notices } from './notices.js'
 import { PendingSignIns } from './pending.js'
 import { type SessionSettings, Sessions } from './sessions.js'
 import { SignIn } from './sign-in.js'
@@ -16,6 +19,10 @@ export interface Identity {
   readonly enrolments: Enrolments
   readonly sessions: Sessions
   readonly signIn: SignIn
+  readonly changePassword: ChangePassword
+  /** Mails about what happened to an account, each with a link to `notMe`. */
+  readonly notices: Notices
+  readonly notMe: NotMe
   readonly installation: Installation
   readonly epoch: Epoch
   /** Resolves when nothing that was begun for a sign-in is under way any more, as a message that is being sent. */
@@ -41,6 +48,9 @@ export async function openIdentity(parts: {
   const accounts = new Accounts({ store, epoch, now })
   const enrolments = new Enrolments({ store, accounts, now })
   const sessions = new Sessions({ ...parts, accounts, epoch, installation })
+  const notMe = new NotMe({ ...parts, accounts, sessions })
+  const notices = new Notices({ ...parts, notMe })
+  const changePassword = new ChangePassword({ ...parts, accounts, sessions, notices })
   const pending = new PendingSignIns({ store, now })
   const attempts = new Attempts({ store, now })
   const signIn = new SignIn({ ...parts, accounts, enrolments, sessions, pending, attempts, installation })
@@ -49,9 +59,12 @@ export async function openIdentity(parts: {
     enrolments,
     sessions,
     signIn,
+    changePassword,
+    notices,
+    notMe,
     installation,
     epoch,
-    settled: async () => undefined,
+    settled: () => notices.settled(),
     close: () => epoch.close(),
   }
 }

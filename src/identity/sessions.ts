@@ -1,7 +1,7 @@
 import { LruMap } from 'toad-cache'
 import type { Audit } from '../audit/audit.js'
 import type { Store } from '../contracts.js'
-import type { Accounts } from './accounts.js'
+import type { Account, Accounts } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Epoch } from './epoch.js'
 import type { Installation } from './installation.js'
@@ -108,22 +108,25 @@ export class Sessions {
     return true
   }
 
-  /** Ends every session and pending sign-in of an account. @returns whether there is such an account */
-  async endAll(accountId: string, client?: ClientFacts): Promise<boolean> {
+  /** Ends every session and pending sign-in of an account. @returns the account as it is now, if there is one */
+  async endAll(
+    accountId: string,
+    { client, reason = 'all-of-account' }: { readonly client?: ClientFacts; readonly reason?: string } = {},
+  ): Promise<Account | undefined> {
     const account = await this.#accounts.endAll(accountId)
-    if (account === undefined) return false
+    if (account === undefined) return undefined
     await this.#audit.record({
       event: 'session.ended',
       outcome: 'success',
       accountId,
       username: account.username,
-      reason: 'all-of-account',
+      reason,
       ...(client === undefined ? {} : { client }),
     })
     for await (const [key] of this.#byAccount.all(`${accountId}/`)) {
       await Promise.all([this.#records.delete(key.slice(accountId.length + 1)), this.#byAccount.delete(key)])
     }
-    return true
+    return account
   }
 
   /** Ends every session and pending sign-in of everybody. */

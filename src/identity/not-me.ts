@@ -1,0 +1,104 @@
+import { foldUsername, type Store, type User, type UserDirectory } from '../contracts.js'
+import type { Notice } from '../messages/mails.js'
+import type { Account, Accounts } from './accounts.js'
+import type { ClientFacts } from './client-facts.js'
+import { Records } from './records.js'
+import { drawToken, hashOf, isToken } from './secret.js'
+import type { Sessions } from './sessions.js'
+
+/** What a "this was not me" link stands for. The store keeps it under the hash of the link's token. */
+interface NotMeLink {
+  readonly accountId: string
+  /** The mail the link was in. */
+  readonly notice: Notice
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Hash of the address the mail went to. */
+  readonly to: string
+}
+
+/** What the page may show before the button is pressed. */
+export interface NotMeView {
+  readonly username: string
+  readonly notice: Notice
+  readonly at: number
+}
+
+export interface NotMeDone {
+  readonly account: Account
+  readonly notice: Notice
+  /**
+   * Whom to send a login link. Left out where the address of the account is not the one this link was sent to: whoever
+   * changed it would get the way back in.
+   */
+  readonly recover?: User
+}
+
+/**
+ * The way out for somebody who reads about a change that was not theirs: ends whatever is open for the account. It opens
+ * nothing and changes no factor, so a stranger who reads the mail gains nothing by it.
+ */
+export class NotMe {
+  readonly #records: Records<NotMeLink>
+  readonly #directory: UserDirectory
+  readonly #accounts: Accounts
+  readonly #sessions: Sessions
+  readonly #now: () => number
+
+  constructor(parts: {
+    store: Store
+    directory: UserDirectory
+    accounts: Accounts
+    sessions: Sessions
+    now: () => number
+  }) {
+    this.#records = new Records(parts.store, 'not-me/')
+    this.#directory = parts.directory
+    this.#accounts = parts.accounts
+    this.#sessions = parts.sessions
+    this.#now = parts.now
+  }
+
+  /** @returns the path of a link under the prefix: good for one use within seven days */
+  async issue({ accountId, notice, to }: { accountId: string; notice: Notice; to: string }): Promise<string> {
+    const token = drawToken()
+    await this.#records.set(
+      hashOf(token),
+      { accountId, notice, at: this.#now(), to: addressHash(to) },
+      LIFETIME_SECONDS,
+    )
+    return `/not-me?token=${token}`
+  }
+
+  /** What the link is about; changes nothing. `undefined`: used, too old, or never ours. */
+  async look(token: string): Promise<NotMeView | undefined> {
+    const link = await this.#find(token)
+    const account = link && (await this.#accounts.find(link.accountId))
+    return link && account && { username: account.username, notice: link.notice, at: link.at }
+  }
+
+  /** Ends every session, pending sign-in, remembered device and link of the account. One caller succeeds, once. */
+  async redeem(token: string, client: ClientFacts): Promise<NotMeDone | undefined> {
+    const link = await this.#find(token)
+    if (link === undefined) return undefined
+    // Everything is ended before the link is used up: a gateway that dies in between leaves it good for another try.
+    const account = await this.#sessions.endAll(link.accountId, { client, reason: `not-me: ${link.notice}` })
+    if (!(await this.#records.delete(hashOf(token))) || account === undefined) return undefined
+    const { accountId, notice } = link
+    const [user] = await this.#directory.find({ id: accountId })
+    const isTheirs = user?.email !== undefined && addressHash(user.email) === link.to
+    return { account, notice, ...(isTheirs ? { recover: user } : {}) }
+  }
+
+  async #find(token: string): Promise<NotMeLink | undefined> {
+    if (!isToken(token)) return undefined
+    const link = await this.#records.get(hashOf(token))
+    return link !== undefined && this.#now() < link.at + LIFETIME_SECONDS * 1000 ? link : undefined
+  }
+}
+
+const LIFETIME_SECONDS = 7 * 24 * 60 * 60
+
+function addressHash(email: string): string {
+  return hashOf(foldUsername(email))
+}
