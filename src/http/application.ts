@@ -74,6 +74,11 @@ export class Applications {
     })
   }
 
+  /** What never ends by itself ends now: the gateway stops. */
+  endEventStreams(): void {
+    for (const { upstream } of this.#bySite.values()) upstream.endEventStreams()
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#bySite.values()].map(({ upstream }) => upstream.close()))
   }

@@ -57,6 +57,8 @@ export class Upstream {
   readonly #queue: number
   readonly #queueTimeoutMs: number
   readonly #waiting: Exchange[] = []
+  /** Answers that never end by themselves. */
+  readonly #eventStreams = new Set<Exchange>()
   #active = 0
 
   constructor(settings: UpstreamSettings) {
@@ -87,12 +89,17 @@ export class Upstream {
 
   /** Moves one request there and its answer back. Every ending, good or bad, is answered by the passage. */
   forward(passage: Passage): void {
-    const exchange = new Exchange(passage, this.#clientIdleTimeoutMs, this.#release)
+    const exchange = new Exchange(passage, this.#clientIdleTimeoutMs, this.#eventStreams, this.#release)
     if (this.#active < this.#concurrency) this.#start(exchange)
     else if (this.#waiting.length < this.#queue) {
       this.#waiting.push(exchange)
       exchange.wait(this.#queueTimeoutMs)
     } else exchange.refuse()
+  }
+
+  /** Ends event streams: nobody need wait for them, and browsers come back by themselves. */
+  endEventStreams(): void {
+    for (const exchange of [...this.#eventStreams]) exchange.finish()
   }
 
   /** Ends idle connections at once; requests under way are the caller's to wait for. */
@@ -123,6 +130,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #passage: Passage
   readonly #response: ServerResponse
   readonly #idleMs: number
+  readonly #eventStreams: Set<Exchange>
   readonly #release: () => void
   #abort: ((error?: Error) => void) | undefined
   #resume: (() => void) | undefined
@@ -133,10 +141,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   #over = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(passage: Passage, idleMs: number, release: () => void) {
+  constructor(passage: Passage, idleMs: number, eventStreams: Set<Exchange>, release: () => void) {
     this.#passage = passage
     this.#response = passage.response
     this.#idleMs = idleMs
+    this.#eventStreams = eventStreams
     this.#release = release
     passage.response.on('close', this.#onClientClose)
   }
@@ -179,6 +188,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const headers = this.#passage.policy.response(raw)
     if (reason === '' || !/^[\t\x20-\x7e]+$/.test(reason)) this.#response.writeHead(status, headers)
     else this.#response.writeHead(status, reason, headers)
+    if (isEventStream(headers)) this.#eventStreams.add(this)
     process.nextTick(flush, this)
     return true
   }
@@ -223,6 +233,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#held = undefined
   }
 
+  /** Ends the answer as if the application had. */
+  finish(): void {
+    if (this.#over) return
+    this.flush()
+    this.onComplete()
+    this.#abort?.()
+  }
+
   readonly #onClientClose = (): void => {
     if (this.#over) return
     this.#settle()
@@ -237,6 +255,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #settle(): void {
     this.#over = true
+    this.#eventStreams.delete(this)
     clearTimeout(this.#timer)
     if (this.#started) this.#release()
     this.#passage.onEnd?.()
@@ -245,6 +264,15 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 function flush(exchange: Exchange): void {
   exchange.flush()
+}
+
+function isEventStream(headers: readonly string[]): boolean {
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at]?.length === 12 && headers[at]?.toLowerCase() === 'content-type') {
+      return headers[at + 1]?.startsWith('text/event-stream') === true
+    }
+  }
+  return false
 }
 
 function bareHost(hostname: string): string {

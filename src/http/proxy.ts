@@ -61,6 +61,7 @@ export const proxySites = fp(
     for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, open, site })
     const tunnels = new Tunnels({ ...parts, open, limits: parts.tunnelLimits })
     tunnels.attach(fastify.server)
+    fastify.addHook('preClose', async () => parts.applications.endEventStreams())
     fastify.addHook('preClose', () => tunnels.close())
     fastify.addHook('onClose', async () => open.close())
     fastify.addHook('onClose', () => parts.applications.close())

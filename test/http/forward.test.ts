@@ -159,6 +159,20 @@ t.test('a client that does not read holds the application back', async (t) => {
   await until('it to go on', () => written > left)
 })
 
+t.test('an event stream is ended when the gateway stops, and does not hold it up', async (t) => {
+  const app = await application(
+    t,
+    (_request, response) => void response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n'),
+  )
+  const door = await frontDoor(t, { sites: [{ upstream: app.url, rules: open }] })
+  const socket = await RawSocket.open(t, door.port)
+  socket.write('GET /events HTTP/1.1\r\nHost: h\r\n\r\n')
+  await socket.untilReceived(/data: 1/)
+  await door.fastify.close()
+  const text = await socket.untilClosed()
+  t.match(text, /\r\n0\r\n\r\n$/, 'the answer is whole: the browser comes back by itself')
+})
+
 t.test('server-sent events arrive one by one, at once', async (t) => {
   let say: (line: string) => void = () => {}
   const app = await application(t, (_request, response) => {
