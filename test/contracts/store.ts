@@ -271,10 +271,10 @@ export function storeContract(t: Test, store: StoreUnderTest): void {
     )
   })
 
-  t.test('of many at once in four processes, one wins', { timeout: 60_000 }, async (t) => {
+  t.test('of many at once in four processes, one wins', { timeout: 90_000 }, async (t) => {
     const s = await store.open(t, Date.now)
     const others = await Promise.all([1, 2, 3].map(() => elsewhere(t, store.elsewhere())))
-    const rounds = 25
+    const rounds = 20
     const everybody = async (method: 'add' | 'delete' | 'replace' | 'increment', args: (round: number) => Json[]) => {
       const calls = Array.from({ length: rounds }, (_, round) => ({ method, args: args(round) }))
       const here = calls.map(({ method, args }) => (s[method] as (...args: Json[]) => Promise<Json>)(...args))
@@ -303,31 +303,30 @@ export function storeContract(t: Test, store: StoreUnderTest): void {
   t.test('a write acknowledged in another process is seen by the next get here', async (t) => {
     const s = await store.open(t, Date.now)
     const other = await elsewhere(t, store.elsewhere())
-    for (let epoch = 1; epoch <= 200; epoch++) {
+    for (let epoch = 1; epoch <= 100; epoch++) {
       await s.get('epoch')
       await other.call([{ method: 'set', args: ['epoch', epoch] }])
       const seen = await s.get('epoch')
       if (seen !== epoch) t.equal(seen, epoch)
     }
-    t.equal(await s.get('epoch'), 200)
+    t.equal(await s.get('epoch'), 100)
   })
 
-  t.test('after kill -9 nothing acknowledged is lost and nothing is redeemed twice', { timeout: 60_000 }, async (t) => {
+  t.test('after kill -9 nothing acknowledged is lost and nothing is redeemed twice', { timeout: 90_000 }, async (t) => {
     const s = await store.open(t, Date.now)
-    const tokens = 3000
+    const tokens = 1500
     await Promise.all(Array.from({ length: tokens }, (_, index) => s.set(`token:${index}`, index, 600)))
     const redeemed: number[] = []
     const written: number[] = []
-    for (let life = 0; life < 4; life++) {
-      const victim = await elsewhere(t, store.elsewhere())
-      const before = redeemed.length + written.length
+    const live = async (victim: Awaited<ReturnType<typeof elsewhere>>, lines: number) => {
+      let said = 0
       const told = createInterface({ input: victim.output })
       const enough = new Promise<void>((resolve) => {
         told.on('line', (line) => {
           const [what, index] = line.split(' ')
-          if (what === 'redeemed') redeemed.push(Number(index))
-          if (what === 'written') written.push(Number(index))
-          if (redeemed.length + written.length > before + 120) resolve()
+          const list = what === 'redeemed' ? redeemed : written
+          list.push(Number(index))
+          if (++said === lines) resolve()
         })
       })
       victim.redeem(tokens)
@@ -336,7 +335,11 @@ export function storeContract(t: Test, store: StoreUnderTest): void {
       await victim.kill()
       await closed
     }
-    t.ok(redeemed.length > 200, `${redeemed.length} redeemed, ${written.length} written`)
+    // Three at the same tokens at once, killed one after the other, then one that finds what they left.
+    const victims = await Promise.all([1, 2, 3, 4].map(() => elsewhere(t, store.elsewhere())))
+    await Promise.all(victims.slice(0, 3).map((victim, index) => live(victim, 40 * (index + 1))))
+    await Promise.all(victims.slice(3).map((victim) => live(victim, 60)))
+    t.ok(redeemed.length > 50, `${redeemed.length} redeemed, ${written.length} written`)
     t.equal(new Set(redeemed).size, redeemed.length, 'no token twice')
     for (const index of redeemed) {
       if ((await s.get(`token:${index}`)) !== undefined) t.fail(`token ${index} was redeemed and is still there`)
@@ -366,7 +369,12 @@ type Call = { readonly method: string; readonly args: readonly Json[] }
 
 /** The store that was opened last, in a process of its own; it ends with the test. */
 export async function elsewhere(t: Test, settings: StoreProcessSettings) {
-  const child: ChildProcess = fork(program, [JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const child: ChildProcess = fork(program, [JSON.stringify(settings)], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    // Without what tap loads into its own processes, it starts in a third of the time.
+    execArgv: [],
+    env: { PATH: process.env['PATH'] ?? '' },
+  })
   const ended = once(child, 'exit')
   const kill = async () => {
     child.kill('SIGKILL')

@@ -172,9 +172,9 @@ export class Entries {
   async #inTime<Answer>(work: Promise<Answer>): Promise<Answer> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`not done within ${this.#deadline} ms; it may still be done later`))
-      }, this.#deadline)
+      const giveUp = () => reject(new Error(`not done within ${this.#deadline} ms; it may still be done later`))
+      // One more turn first: it may be this process that was held up, with the answer waiting.
+      timer = setTimeout(() => setImmediate(giveUp), this.#deadline)
     })
     try {
       return await Promise.race([work, late])

@@ -1,0 +1,206 @@
+import { isDeepStrictEqual } from 'node:util'
+import KeyvRedis from '@keyv/redis'
+import { z } from 'zod'
+import { definePlugin, type Json, type Logger, type Store } from '../../src/contracts.js'
+import { Connection, type Script } from './redis/connection.js'
+import { add, increment, remove, repair, set, swap, sweep } from './redis/scripts.js'
+
+/** What a {@link RedisStore} is built from. */
+export interface RedisStoreOptions {
+  readonly connection: Connection
+  /** Stands before everything of ours on the server. */
+  readonly keyPrefix: string
+  now(): number
+  readonly log: Logger
+  /** Pause between two looks for what has expired. */
+  readonly sweepSeconds: number
+}
+
+/**
+ * The store for any number of gateways on any number of machines. Lifetimes are judged by the gateway's clock, as in
+ * every store; the server's own expiry only clears up behind it. How much a crash of the server loses is the server's
+ * setting: `appendonly yes` and `appendfsync always` lose nothing that was acknowledged.
+ */
+export class RedisStore implements Store {
+  readonly #connection: Connection
+  readonly #adapter: KeyvRedis<string>
+  readonly #values: string
+  readonly #keys: string
+  readonly #expiries: string
+  readonly #now: () => number
+  readonly #log: Logger
+  readonly #sweepPause: number
+  /** Reads asked for in this turn of the event loop. They leave at its end, so whoever joins one sees nothing older. */
+  readonly #reads = new Map<string, Promise<string | undefined>>()
+  #sweeping: NodeJS.Timeout | undefined
+
+  constructor({ connection, keyPrefix, now, log, sweepSeconds }: RedisStoreOptions) {
+    this.#connection = connection
+    this.#values = `${keyPrefix}value:`
+    this.#keys = `${keyPrefix}keys`
+    this.#expiries = `${keyPrefix}expiries`
+    this.#now = now
+    this.#log = log
+    this.#sweepPause = sweepSeconds * 1000
+    this.#adapter = new KeyvRedis(connection.client, { throwOnErrors: true })
+    this.#adapter.on('error', () => {}) // thrown as well; an event that nobody hears would be thrown a second time
+    this.#sweepAfter(this.#sweepPause)
+  }
+
+  async get(key: string): Promise<Json | undefined> {
+    checkKey(key)
+    const stored = await (this.#reads.get(key) ?? this.#read(key))
+    const text = stored === undefined ? undefined : living(stored, this.#now())
+    return text === undefined ? undefined : JSON.parse(text)
+  }
+
+  async set(key: string, value: Json, ttlSeconds?: number): Promise<void> {
+    await this.#run(set, key, [textOf(value), ...this.#lifetime(ttlSeconds)])
+  }
+
+  async add(key: string, value: Json, ttlSeconds?: number): Promise<boolean> {
+    return (await this.#run(add, key, [textOf(value), ...this.#lifetime(ttlSeconds)])) === 1
+  }
+
+  /** Compares here, where JSON has a meaning, and swaps there, if what was compared is still what is there. */
+  async replace(key: string, expected: Json, value: Json, ttlSeconds?: number): Promise<boolean> {
+    checkKey(key)
+    const asStored = JSON.parse(textOf(expected))
+    const change = [textOf(value), ...(ttlSeconds === undefined ? [] : this.#lifetime(ttlSeconds))]
+    for (;;) {
+      const stored = await this.#connection.ask((client) => client.get(this.#values + key))
+      const text = stored === null ? undefined : living(stored, this.#now())
+      if (stored === null || text === undefined || !isDeepStrictEqual(JSON.parse(text), asStored)) return false
+      if ((await this.#run(swap, key, [stored, ...change])) === 1) return true
+    }
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return (await this.#run(remove, key, [])) === 1
+  }
+
+  async increment(key: string, ttlSeconds: number): Promise<number> {
+    const count = await this.#run(increment, key, this.#lifetime(ttlSeconds))
+    if (typeof count !== 'number') throw new Error('The key to be counted up holds no whole number.')
+    return count
+  }
+
+  async list(prefix: string, page: { readonly after?: string; readonly limit?: number } = {}) {
+    const limit = page.limit ?? 100
+    const found: Array<readonly [string, Json]> = []
+    const { after } = page
+    let from =
+      after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0 ? `(${after}` : `[${prefix}`
+    while (found.length < limit) {
+      const keys = await this.#keysFrom(from, prefix)
+      const last = keys.at(-1)
+      if (last === undefined) break
+      for (const [key, value] of await this.#living(keys)) if (found.length < limit) found.push([key, value])
+      from = `(${last}`
+    }
+    return found
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#sweeping)
+    this.#sweeping = undefined
+    await this.#connection.close()
+  }
+
+  #read(key: string): Promise<string | undefined> {
+    const reading = this.#connection.ask(() => this.#adapter.get<string>(this.#values + key))
+    if (this.#reads.size === 0) setImmediate(() => this.#reads.clear())
+    this.#reads.set(key, reading)
+    return reading
+  }
+
+  /** In order of UTF-8 bytes; no byte of UTF-8 is 0xff. */
+  #keysFrom(from: string, prefix: string): Promise<string[]> {
+    const end = Buffer.concat([Buffer.from(`(${prefix}`), Buffer.from([0xff])])
+    return this.#connection.ask((client) =>
+      client.zRangeByLex(this.#keys, from, end, { LIMIT: { offset: 0, count: 200 } }),
+    )
+  }
+
+  async #living(keys: readonly string[]): Promise<Array<readonly [string, Json]>> {
+    const stored = await this.#connection.ask((client) => client.mGet(keys.map((key) => this.#values + key)))
+    const forgotten = keys.filter((_key, index) => stored[index] === null)
+    if (forgotten.length > 0) await this.#connection.run(repair, [this.#keys], [this.#values, ...forgotten])
+    const now = this.#now()
+    return keys.flatMap((key, index) => {
+      const value = stored[index]
+      const text = typeof value === 'string' ? living(value, now) : undefined
+      return text === undefined ? [] : [[key, JSON.parse(text)] as const]
+    })
+  }
+
+  async #run(script: Script, key: string, args: readonly string[]): Promise<unknown> {
+    checkKey(key)
+    const keys = [this.#values + key, this.#keys, this.#expiries]
+    return this.#connection.run(script, keys, [key, String(this.#now()), ...args])
+  }
+
+  /** Expiry, and ms after which the server may forget the value itself: later, so that a slow clock here decides. */
+  #lifetime(ttlSeconds: number | undefined): [expiry: string, life: string] {
+    if (ttlSeconds === undefined || ttlSeconds === Number.POSITIVE_INFINITY) return ['', '']
+    if (!(ttlSeconds > 0)) throw new Error(`A lifetime in the store must be more than 0 seconds, not ${ttlSeconds}.`)
+    const life = Math.min(Math.ceil(ttlSeconds * 1000) + 60_000, 4e12)
+    return [String(this.#now() + ttlSeconds * 1000), String(life)]
+  }
+
+  #sweepAfter(pause: number): void {
+    this.#sweeping = setTimeout(async () => {
+      const sweeping = this.#sweeping
+      const atMost = 500
+      const swept = await this.#connection
+        .run(sweep, [this.#keys, this.#expiries], [this.#values, String(this.#now()), String(atMost)])
+        .catch((error: Error) => {
+          if (this.#sweeping)
+            this.#log.debug({ reason: error.message }, 'expired entries could not be removed from the store')
+        })
+      if (this.#sweeping === sweeping) this.#sweepAfter(swept === atMost ? 20 : this.#sweepPause)
+    }, pause).unref()
+  }
+}
+
+/** The text of what is stored, unless it has expired. */
+function living(stored: string, now: number): string | undefined {
+  const colon = stored.indexOf(':')
+  return colon > 0 && Number(stored.slice(0, colon)) <= now ? undefined : stored.slice(colon + 1)
+}
+
+function textOf(value: unknown): string {
+  const text: string | undefined = JSON.stringify(value)
+  if (text === undefined) throw new TypeError(`The store keeps JSON, not ${typeof value}.`)
+  return text
+}
+
+/** The same keys as the embedded store, so that one can take the place of the other. */
+const longestKeyBytes = 1970
+
+function checkKey(key: string): void {
+  if (key.length === 0) throw new Error('A key of the store must not be empty.')
+  if (key.length * 3 > longestKeyBytes && Buffer.byteLength(key) > longestKeyBytes) {
+    throw new Error(`A key of the store may have ${longestKeyBytes} bytes; this one has ${Buffer.byteLength(key)}.`)
+  }
+  if (/\p{Surrogate}/u.test(key)) throw new Error('A key of the store must be well-formed Unicode.')
+}
+
+export default definePlugin({
+  kind: 'stores',
+  options: z.strictObject({
+    url: z
+      .url({
+        protocol: /^rediss?$/,
+        error: 'must be an address like redis://host:6379 or rediss://user:password@host:6379/0',
+      })
+      .describe('Address of the Redis or Valkey server'),
+    keyPrefix: z.string().max(200).default('gatelodge:').describe('Stands before every key on the server'),
+    deadline: z.number().int().min(10).max(60_000).default(800).describe('Milliseconds the server may take to answer'),
+    sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
+  }),
+  async create({ url, keyPrefix, deadline, sweepSeconds }, { now, log }): Promise<Store> {
+    const connection = await Connection.open({ url, deadline, log })
+    return new RedisStore({ connection, keyPrefix, now, log, sweepSeconds })
+  },
+})
