@@ -24,6 +24,7 @@ const inHouse = async (file: string, run: (rooms: Rooms) => Promise<number>) =>
   (await import('./runtime/with-config.js')).inHouse(file, run)
 const users = () => import('./commands/user.js')
 const open = () => import('./commands/sessions.js')
+const supportDesk = () => import('./commands/support.js')
 
 program
   .command('start')
@@ -93,6 +94,31 @@ onUser('show', 'everything about one user', 'userShow')
 onUser('deactivate', 'nothing of this user opens anything, from the next request on', 'userDeactivate')
 onUser('activate', 'the user can sign in again', 'userActivate')
 onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
+
+user
+  .command('login-link')
+  .description('mail a user a link that signs in without the password, for 24 hours and once')
+  .argument('<name>')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => (await supportDesk()).userLoginLink(rooms, process, name, options)),
+    ),
+  )
+user
+  .command('message')
+  .description('mail a user the words on standard input; [loginLink] in them becomes a link, in their copy only')
+  .argument('<name>')
+  .requiredOption('--title <title>', 'the subject of the mail')
+  .option('--copy <address...>', 'who gets a copy, without the link')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => (await supportDesk()).userMessage(rooms, process, name, options)),
+    ),
+  )
 
 const sessions = program.command('sessions').description('who is signed in, and ending it')
 sessions

@@ -2,16 +2,21 @@ import type { Audit } from '../audit/audit.js'
 import type { Logger, SecondFactor, Store, UserDirectory } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
 import { Accounts } from './accounts.js'
+import { Afterwards } from './afterwards.js'
 import { Attempts } from './attempts.js'
 import { ChangePassword } from './change-password.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
+import { HelpDesk } from './help-desk.js'
 import { Installation } from './installation.js'
+import { Links } from './links.js'
+import { LoginLinks } from './login-links.js'
 import { NotMe } from './not-me.js'
 import { Notices } from './notices.js'
 import { PendingSignIns } from './pending.js'
 import { type SessionSettings, Sessions } from './sessions.js'
 import { SignIn } from './sign-in.js'
+import { Support } from './support.js'
 
 /** Everything of this room, put together. */
 export interface Identity {
@@ -23,6 +28,9 @@ export interface Identity {
   /** Mails about what happened to an account, each with a link to `notMe`. */
   readonly notices: Notices
   readonly notMe: NotMe
+  readonly loginLinks: LoginLinks
+  readonly helpDesk: HelpDesk
+  readonly support: Support
   readonly installation: Installation
   readonly epoch: Epoch
   /** Resolves when nothing that was begun for a sign-in is under way any more, as a message that is being sent. */
@@ -51,6 +59,11 @@ export async function openIdentity(parts: {
   const notMe = new NotMe({ ...parts, accounts, sessions })
   const notices = new Notices({ ...parts, notMe })
   const changePassword = new ChangePassword({ ...parts, accounts, sessions, notices })
+  const links = new Links({ store, accounts, installation, now })
+  const loginLinks = new LoginLinks({ ...parts, links })
+  const afterwards = new Afterwards(parts)
+  const helpDesk = new HelpDesk({ ...parts, accounts, loginLinks, afterwards })
+  const support = new Support({ ...parts, loginLinks })
   const pending = new PendingSignIns({ store, now })
   const attempts = new Attempts({ store, now })
   const signIn = new SignIn({ ...parts, accounts, enrolments, sessions, pending, attempts, installation })
@@ -62,9 +75,15 @@ export async function openIdentity(parts: {
     changePassword,
     notices,
     notMe,
+    loginLinks,
+    helpDesk,
+    support,
     installation,
     epoch,
-    settled: () => notices.settled(),
+    settled: async () => {
+      await afterwards.settled()
+      await notices.settled()
+    },
     close: () => epoch.close(),
   }
 }

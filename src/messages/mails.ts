@@ -4,7 +4,8 @@ export interface Mails {
   'enrolment-code': { readonly code: string; readonly minutes: number }
   /** `code` is empty where the link alone is sent. */
   'magic-link': { readonly link: string; readonly code: string; readonly minutes: number }
-  'login-link': { readonly link: string; readonly minutes: number }
+  /** `bySupport`: sent to somebody who did not ask for it on a page. */
+  'login-link': { readonly link: string; readonly minutes: number; readonly bySupport: boolean }
   usernames: { readonly usernames: readonly string[]; readonly signIn: string }
   'no-account': Record<never, never>
   /** Words of a person: stretches of text, each followed by a link or by the empty string. */

@@ -65,6 +65,11 @@ export class Messages {
     this.#mail = mail && this.#way('mail', (message) => mail.send(message))
   }
 
+  /** Whether there is a mail server to send by. */
+  get sendsMail(): boolean {
+    return this.#mail !== undefined
+  }
+
   /** Where this method would send for the user, masked; `undefined` where it cannot. */
   destination(method: string, user: User): string | undefined {
     const to = this.#methods.get(method)?.factor.address(user)
@@ -108,13 +113,33 @@ export class Messages {
    */
   async help<Name extends 'usernames' | 'no-account' | 'login-link'>(
     name: Name,
-    asked: { readonly to: string; readonly username?: string; readonly client: Asker; readonly values: Mails[Name] },
+    asked: {
+      readonly to: string
+      readonly username?: string
+      readonly client: Asker
+      readonly values: Mails[Name]
+      /** Called once it may be sent, before it is handed over. Not called where nothing is sent. */
+      readonly keep?: () => Promise<void>
+    },
   ): Promise<void> {
     await this.#quietly(name, async () => {
-      const { to, username = '', client, values } = asked
+      const { to, username = '', client, values, keep } = asked
       const over = await this.budget.spend({ channel: 'email', purpose: 'help', to, network: client.network })
-      if (over === undefined) await this.#post(name, to, values, { username })
+      if (over !== undefined) return
+      await keep?.()
+      await this.#post(name, to, values, { username })
     })
+  }
+
+  /** A login link that support sends. @returns whether the mail server took it over */
+  async loginLink(
+    user: User,
+    { path, minutes }: { readonly path: string; readonly minutes: number },
+  ): Promise<boolean> {
+    const { email } = user
+    if (email === undefined) return false
+    const values = { link: this.link(path), minutes, bySupport: true }
+    return this.#quietly('login-link', () => this.#post('login-link', email, values, { username: user.username }))
   }
 
   /** Tells a user what happened to the account, at most ten times an hour for each kind. Never throws: it has happened. */

@@ -1,0 +1,84 @@
+import type { Audit } from '../audit/audit.js'
+import type { User, UserDirectory } from '../contracts.js'
+import type { Messages } from '../messages/messages.js'
+import type { Account, Accounts } from './accounts.js'
+import type { Afterwards } from './afterwards.js'
+import type { ClientFacts } from './client-facts.js'
+import { canUseLink, type LoginLinks } from './login-links.js'
+import { nameHash } from './names.js'
+
+export interface HelpDeskParts {
+  readonly directory: UserDirectory
+  readonly accounts: Accounts
+  readonly loginLinks: LoginLinks
+  readonly messages: Pick<Messages, 'help' | 'link' | 'sendsMail'>
+  readonly audit: Audit
+  readonly afterwards: Afterwards
+}
+
+/**
+ * "Forgot your username or password?" Everything is done after the answer, so that neither its words nor its time can
+ * tell whether there is an account. Limits (per network, per mailbox) are kept there too, in silence.
+ */
+export class HelpDesk {
+  readonly #parts: HelpDeskParts
+
+  constructor(parts: HelpDeskParts) {
+    this.#parts = parts
+  }
+
+  /** Whether any mail can be sent at all. */
+  get isOpen(): boolean {
+    return this.#parts.messages.sendsMail
+  }
+
+  /** Mails the usernames that belong to the address, or that there is none. Returns at once and never throws. */
+  askForUsernames(email: string, client: ClientFacts): void {
+    this.#parts.afterwards.begin('usernames', client, () => this.#mailUsernames(email, client))
+  }
+
+  /** Mails the user a login link. Returns at once and never throws. @param browser hash of the asking browser's cookie */
+  askForLink(username: string, asked: { readonly client: ClientFacts; readonly browser: string }): void {
+    this.#parts.afterwards.begin('login-link', asked.client, () => this.#mailLink(username, asked))
+  }
+
+  async #mailUsernames(email: string, client: ClientFacts): Promise<void> {
+    const { directory, messages, audit } = this.#parts
+    const found = await directory.find({ email })
+    await audit.record({
+      event: 'code.sent',
+      outcome: 'success',
+      client,
+      method: 'usernames',
+      nameHash: nameHash(email),
+    })
+    if (found.length === 0) return messages.help('no-account', { to: email, client, values: {} })
+    const open = await Promise.all(found.map((user) => this.#openTo(user)))
+    const usernames = found.filter((_, i) => open[i] !== undefined).map(({ username }) => username)
+    if (usernames.length === 0) return
+    // To the address on file and not as it was typed: `É` and `é` are one to us, and two mailboxes somewhere else.
+    const values = { usernames, signIn: messages.link('/sign-in') }
+    await messages.help('usernames', { to: found[0]?.email ?? email, client, values })
+  }
+
+  async #mailLink(username: string, asked: { readonly client: ClientFacts; readonly browser: string }): Promise<void> {
+    const { directory, loginLinks, audit } = this.#parts
+    const [user] = await directory.find({ username })
+    const account = user && (await this.#openTo(user))
+    const who = account ? { accountId: account.id, username: account.username } : { nameHash: nameHash(username) }
+    await audit.record({
+      event: 'code.sent',
+      outcome: account ? 'success' : 'refused',
+      method: 'login-link',
+      ...asked,
+      ...who,
+    })
+    if (user !== undefined && account !== undefined) await loginLinks.help(user, account, asked)
+  }
+
+  /** The account, unless it is one that nobody signs in to. */
+  async #openTo(user: User): Promise<Account | undefined> {
+    const account = await this.#parts.accounts.open(user)
+    return canUseLink(account) ? account : undefined
+  }
+}
