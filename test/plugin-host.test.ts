@@ -225,7 +225,7 @@ secondFactor:
         authToken: 123456
         form: "+15550100"
     - { use: ./hotp.mjs, digits: five, pin: 1234567 }
-store: { use: embedded, deadline: 1, path: 5 }
+store: { use: embedded, timeoutSeconds: 0, path: 5 }
 mail: { use: smtp, url: "smtps://a:hunter2hunter2@mail?x", from: nobody, auth: { user: a } }
 `,
     'hotp.mjs': filePlugin(
@@ -263,13 +263,13 @@ gatelodge.yaml:12:9  secondFactor.methods[1].transport.form: is not a key that e
 gatelodge.yaml:13:34  secondFactor.methods[2].digits: five is no number, *** no PIN
   13 |     - { use: ./hotp.mjs, digits: five, pin: *** }
      |                                  ^^^^
-gatelodge.yaml:14:35  store.deadline: is out of range; at least 10
-  14 | store: { use: embedded, deadline: 1, path: *** }
-     |                                   ^
-gatelodge.yaml:14:44  store.path: should be text, not a number; put it in quotes if it is text
+gatelodge.yaml:14:41  store.timeoutSeconds: is out of range; at least 0.01
+  14 | store: { use: embedded, timeoutSeconds: 0, path: *** }
+     |                                         ^
+gatelodge.yaml:14:50  store.path: should be text, not a number; put it in quotes if it is text
   accepted: a path; a relative one starts at the directory of this file
-  14 | store: { use: embedded, deadline: ***, path: *** }
-     |                                              ^^^
+  14 | store: { use: embedded, timeoutSeconds: ***, path: *** }
+     |                                                    ^^^
 gatelodge.yaml:15:25  mail.url: must be smtp://host:port or smtps://host:port, with user:password@ before the host if needed
   15 | mail: { use: smtp, url: ***, from: ***, auth: { user: *** } }
      |                         ^^^

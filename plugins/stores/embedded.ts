@@ -139,18 +139,17 @@ export default definePlugin({
   kind: 'stores',
   options: z.strictObject({
     path: filePath().default('./data').describe('Directory of the data file; made with mode 0700 when it is not there'),
-    deadline: z.number().int().min(10).default(5000).describe('Milliseconds a write may take'),
+    timeoutSeconds: z.number().min(0.01).max(60).default(5).describe('How long a write may take'),
     sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
-    mapSize: z
-      .number()
+    mapBytes: z
       .int()
       .min(131_072)
       .default(4 * 1024 ** 3)
-      .describe('Bytes of address space set aside at first; grows by itself'),
+      .describe('Address space set aside at first; grows by itself'),
   }),
-  async create({ path, deadline, sweepSeconds, mapSize }, { now, log }): Promise<Store> {
+  async create({ path, timeoutSeconds, sweepSeconds, mapBytes }, { now, log }): Promise<Store> {
     const directory = openDataDirectory(path, log)
-    const entries = await Entries.open({ directory, now, deadline, mapSize })
+    const entries = await Entries.open({ directory, now, deadline: timeoutSeconds * 1000, mapBytes })
     return new EmbeddedStore({ entries, now, log, sweepSeconds })
   },
 })

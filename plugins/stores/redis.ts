@@ -196,11 +196,11 @@ export default definePlugin({
       })
       .describe('Address of the Redis or Valkey server'),
     keyPrefix: z.string().max(200).default('gatelodge:').describe('Stands before every key on the server'),
-    deadline: z.number().int().min(10).max(60_000).default(800).describe('Milliseconds the server may take to answer'),
+    timeoutSeconds: z.number().min(0.01).max(60).default(0.8).describe('How long the server may take to answer'),
     sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
   }),
-  async create({ url, keyPrefix, deadline, sweepSeconds }, { now, log }): Promise<Store> {
-    const connection = await Connection.open({ url, deadline, log })
+  async create({ url, keyPrefix, timeoutSeconds, sweepSeconds }, { now, log }): Promise<Store> {
+    const connection = await Connection.open({ url, deadline: timeoutSeconds * 1000, log })
     return new RedisStore({ connection, keyPrefix, now, log, sweepSeconds })
   },
 })

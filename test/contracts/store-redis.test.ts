@@ -13,10 +13,10 @@ t.test('redis', { skip }, async (t) => {
   storeContract(t, {
     async open(t, now) {
       opened++
-      const store = await build(redis, { url, keyPrefix: `${opened}:`, deadline: 5000 }, lentHost({ now }))
+      const store = await build(redis, { url, keyPrefix: `${opened}:`, timeoutSeconds: 5 }, lentHost({ now }))
       t.teardown(() => store.close())
       return store
     },
-    elsewhere: () => ({ plugin, options: { url, keyPrefix: `${opened}:`, deadline: 5000 } }),
+    elsewhere: () => ({ plugin, options: { url, keyPrefix: `${opened}:`, timeoutSeconds: 5 } }),
   })
 })

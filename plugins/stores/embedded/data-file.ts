@@ -28,17 +28,17 @@ const openFiles = new Map<string, Shared>()
  * Opens the file of a directory, or makes it.
  * @throws in words for the operator
  */
-export async function openDataFile(directory: string, mapSize: number): Promise<DataFile> {
+export async function openDataFile(directory: string, mapBytes: number): Promise<DataFile> {
   const file = join(realpathSync(directory), 'gatelodge.mdb')
   await checkFile(file)
   for (let shared = openFiles.get(file); shared?.closing; shared = openFiles.get(file)) await shared.closing
-  const shared = openFiles.get(file) ?? openTables(file, mapSize)
+  const shared = openFiles.get(file) ?? openTables(file, mapBytes)
   openFiles.set(file, shared)
   shared.users++
   return shared
 }
 
-function openTables(file: string, mapSize: number): Shared {
+function openTables(file: string, mapBytes: number): Shared {
   try {
     const root = open({
       path: file,
@@ -48,7 +48,7 @@ function openTables(file: string, mapSize: number): Shared {
       // With its batches of a turn, lmdb leaves a promise that nobody can catch when the disk is full: the process dies.
       eventTurnBatching: false,
       maxDbs: 4,
-      mapSize,
+      mapSize: mapBytes,
       encoding: 'string',
     })
     // Named apart from the call: lmdb's types do not list `keyEncoder` for the inner databases.

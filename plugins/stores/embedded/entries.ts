@@ -22,7 +22,7 @@ export interface EntriesOptions {
   /** How long a write may take before it is given up on, in ms. */
   readonly deadline: number
   /** Address space set aside at first, in bytes; it grows by itself. */
-  readonly mapSize: number
+  readonly mapBytes: number
 }
 
 /** How many entries one look at the file passes before other work gets its turn. */
@@ -48,7 +48,7 @@ export class Entries {
 
   /** @throws in words for the operator */
   static async open(options: EntriesOptions): Promise<Entries> {
-    return new Entries(await openDataFile(options.directory, options.mapSize), options)
+    return new Entries(await openDataFile(options.directory, options.mapBytes), options)
   }
 
   /** The text under the key as of now: also what another process wrote a moment ago. */

@@ -10,6 +10,7 @@ import { Entries } from '../../../plugins/stores/embedded/entries.js'
 import { KeyvAdapter } from '../../../plugins/stores/embedded/keyv-adapter.js'
 import embedded from '../../../plugins/stores/embedded.js'
 import type { Host, Logger } from '../../../src/contracts.js'
+import { PluginHost } from '../../../src/plugin-host.js'
 import { keyvContract } from '../../contracts/keyv.js'
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url))
@@ -52,7 +53,7 @@ const until = async (condition: () => boolean | Promise<boolean>) => {
 
 t.test("Keyv's own suite passes on the adapter", async (t) => {
   const now = () => Date.now()
-  const entries = await Entries.open({ directory: t.testdir(), now, deadline: 5000, mapSize: 2 ** 30 })
+  const entries = await Entries.open({ directory: t.testdir(), now, deadline: 5000, mapBytes: 2 ** 30 })
   t.after(() => entries.close())
   keyvContract(t, () => new KeyvAdapter(entries, now))
 })
@@ -177,10 +178,10 @@ t.test('a full disk fails the write in words, and ends neither the process nor t
 
 t.test('the file grows past what was set aside, in two processes at once', async (t) => {
   const path = t.testdir()
-  const store = await openForTest(t, { path, mapSize: 131_072 })
+  const store = await openForTest(t, { path, mapBytes: 131_072 })
   const program = `
     const { default: embedded } = await import(${JSON.stringify(built('embedded.js'))})
-    const store = await embedded.create(embedded.options.parse({ path: ${JSON.stringify(path)}, mapSize: 131072 }),
+    const store = await embedded.create(embedded.options.parse({ path: ${JSON.stringify(path)}, mapBytes: 131072 }),
       { now: Date.now, log: console })
     for (let index = 0; index < 100; index++) await store.set('there:' + index, 'x'.repeat(20000))
     await store.close()`
@@ -194,7 +195,7 @@ t.test('the file grows past what was set aside, in two processes at once', async
 
 t.test('a process that stops in the middle of a write holds nobody up for longer than the deadline', async (t) => {
   const path = t.testdir()
-  const store = await openForTest(t, { path, deadline: 250 })
+  const store = await openForTest(t, { path, timeoutSeconds: 0.25 })
   await store.set('before', 1)
   const program = `
     import { open } from 'lmdb'
@@ -283,8 +284,13 @@ t.test('a store that is opened keeps no process running', async (t) => {
   t.same(await once(child, 'exit'), [0, null])
 })
 
-t.test('the default is ./data, and an unknown option is refused', async (t) => {
-  t.equal(embedded.options.parse({}).path, './data')
+t.test('the default is data beside the configuration, and an unknown option is refused', async (t) => {
+  const baseDirectory = t.testdir()
+  const passwords = { hash: async () => '', verify: async () => false, isOutdated: () => false }
+  const plugins = new PluginHost({ baseDirectory, now: Date.now, log: silent, passwords })
+  await plugins.load('stores', { use: 'embedded' })
+  await plugins.close()
+  t.ok(statSync(join(baseDirectory, 'data/gatelodge.mdb')).isFile())
   t.throws(() => embedded.options.parse({ pathh: 'x' }))
   t.equal(embedded.kind, 'stores')
 })

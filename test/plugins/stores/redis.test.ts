@@ -13,7 +13,7 @@ import { skipWithoutRedis, startRedis } from '../../support/redis-server.js'
 const skip = skipWithoutRedis() && 'skipped: redis-server is not installed (apt-get install redis-server)'
 
 const openStore = async (t: Test, options: { url: string; [option: string]: unknown }, host = lentHost()) => {
-  const store = await build(redis, { deadline: 5000, ...options }, host)
+  const store = await build(redis, { timeoutSeconds: 5, ...options }, host)
   t.teardown(() => store.close())
   return store
 }
@@ -59,7 +59,7 @@ t.test("Keyv's own suite passes on the adapter and the client it is given", { sk
 t.test('a server that is gone ends every call at once, and is used again when it is back', { skip }, async (t) => {
   const server = await startRedis(t)
   const host = lentHost()
-  const store = await openStore(t, { url: server.url, deadline: 800 }, host)
+  const store = await openStore(t, { url: server.url, timeoutSeconds: 0.8 }, host)
   await store.set('key', 1)
   await server.stop()
   for (const round of [1, 2]) {
@@ -93,7 +93,7 @@ t.test(
   { skip },
   async (t) => {
     const server = await startRedis(t)
-    const store = await openStore(t, { url: server.url, deadline: 300 })
+    const store = await openStore(t, { url: server.url, timeoutSeconds: 0.3 })
     await store.set('key', 1)
     server.freeze()
     t.teardown(() => server.thaw())
@@ -122,7 +122,7 @@ t.test(
 
 t.test('close does not wait for a server that is frozen', { skip }, async (t) => {
   const server = await startRedis(t)
-  const store = await openStore(t, { url: server.url, deadline: 300 })
+  const store = await openStore(t, { url: server.url, timeoutSeconds: 0.3 })
   server.freeze()
   t.teardown(() => server.thaw())
   const waiting = t.rejects(store.set('key', 1), /no answer within 300 ms; what was asked may still be done/)
@@ -132,7 +132,7 @@ t.test('close does not wait for a server that is frozen', { skip }, async (t) =>
 })
 
 t.test('what stands in the way of a start is said in words, and never the password', { skip }, async (t) => {
-  const open = (url: string) => build(redis, { url, deadline: 500 })
+  const open = (url: string) => build(redis, { url, timeoutSeconds: 0.5 })
   const port = await freePort()
   await t.rejects(open(`redis://:secret@127.0.0.1:${port}`), {
     message: new RegExp(`^Redis at 127.0.0.1:${port} cannot be reached: (?!.*secret).*ECONNREFUSED`),
