@@ -19,15 +19,19 @@ const files = readdirSync(testDirectory, { recursive: true, encoding: 'utf8' })
   .map((name) => relative(root, join(testDirectory, name)))
   .sort()
 
-const tapPackage = createRequire(import.meta.url).resolve('tap/package.json')
-const tapBin = JSON.parse(readFileSync(tapPackage, 'utf8')).bin.tap
+const require = createRequire(import.meta.url)
+const tapPackage = require.resolve('tap/package.json')
+const tapBin = join(dirname(tapPackage), JSON.parse(readFileSync(tapPackage, 'utf8')).bin.tap)
+const tap = (...args: string[]) => spawnSync(process.execPath, [tapBin, ...args], { cwd: root, stdio: 'inherit' })
+
+// `.taprc` turns a plugin off, which tap does by a build of its own; a run that finds it undone does it too late for itself.
+const tapBuilt = require.resolve('@tapjs/test/package.json', { paths: [tapPackage] })
+const builtPlugins = readFileSync(join(dirname(tapBuilt), 'test-built/dist/esm/index.js'), 'utf8')
+if (builtPlugins.includes('@tapjs/typescript')) tap('build')
+
 mkdirSync(dirname(report), { recursive: true })
 rmSync(report, { force: true })
-const run = spawnSync(
-  process.execPath,
-  [join(dirname(tapPackage), tapBin), '--reporter=terse', `--output-file=${report}`, ...files],
-  { cwd: root, stdio: 'inherit' },
-)
+const run = tap('--reporter=terse', `--output-file=${report}`, ...files)
 
 const total = /^# \{ total: .*\}$/gm
 const closing = readReport().match(total)?.at(-1) ?? ''
