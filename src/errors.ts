@@ -27,6 +27,7 @@ export const errors = {
     status: 503,
     sentence: 'Too many people are signing in at this moment. Try again in a few seconds.',
   },
+  'sending.wait': { status: 429, sentence: 'No other code can be sent yet. Wait, then ask for one again.' },
   'upgrade.refused': { status: 403, sentence: 'This connection was not opened from a page of this application.' },
   'upgrade.limit': { status: 503, sentence: 'Too many connections are open. Try again later.' },
   'upstream.unreachable': { status: 502, sentence: 'The application behind this page does not answer.' },

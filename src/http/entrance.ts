@@ -26,12 +26,15 @@ export class SiteEntrance implements Entrance {
   }
 
   client(request: FastifyRequest): ClientFacts {
-    const address = this.#parts.gate.client(request.raw)
+    const { policy, gate } = this.#parts
+    const address = gate.client(request.raw)
+    const site = policy.site(request.headers.host, '/')?.host
     return {
       address: address?.text ?? 'unreadable',
       network: networkKey(address),
       userAgent: request.headers['user-agent'] ?? '',
       requestId: request.id,
+      ...(site === undefined ? {} : { site }),
     }
   }
 

@@ -6,4 +6,6 @@ export interface ClientFacts {
   readonly network: string
   readonly userAgent: string
   readonly requestId: string
+  /** Host name of the configured site that was asked, where it has one. */
+  readonly site?: string
 }

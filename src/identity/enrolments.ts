@@ -83,6 +83,21 @@ export class Enrolments {
     return kept || grown === undefined
   }
 
+  /** Notes that it was used just now, where the answer itself is used up elsewhere. */
+  async touch(used: Enrolment): Promise<void> {
+    // Another right answer may have noted it already.
+    await this.#records.replace(key(used.accountId, used.id), used, { ...used, lastUsedAt: this.#now() })
+  }
+
+  /** Makes this enrolment the one that is asked first. @returns false when the account has no such enrolment */
+  async prefer(accountId: string, id: string): Promise<boolean> {
+    const changed = await this.#accounts.change(accountId, (account) => {
+      if (account.preferred === id || !account.enrolled.some((enrolled) => enrolled.id === id)) return account
+      return { ...account, preferred: id }
+    })
+    return changed?.preferred === id && changed.enrolled.some((enrolled) => enrolled.id === id)
+  }
+
   /**
    * Takes every second factor off the account and ends what they had opened, in one write; the records follow.
    * @returns how many there were; `undefined` when there is no such account

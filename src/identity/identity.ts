@@ -5,6 +5,7 @@ import { Accounts } from './accounts.js'
 import { Afterwards } from './afterwards.js'
 import { Attempts } from './attempts.js'
 import { ChangePassword } from './change-password.js'
+import { CodeSending } from './code-sending.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
 import { HelpDesk } from './help-desk.js'
@@ -14,6 +15,7 @@ import { LoginLinks } from './login-links.js'
 import { NotMe } from './not-me.js'
 import { Notices } from './notices.js'
 import { PendingSignIns } from './pending.js'
+import { SentCodes } from './sent-codes.js'
 import { type SessionSettings, Sessions } from './sessions.js'
 import { SignIn } from './sign-in.js'
 import { Support } from './support.js'
@@ -47,6 +49,8 @@ export async function openIdentity(parts: {
   messages: Messages
   log: Logger
   settings: SessionSettings
+  /** How long a page may wait for a provider that sends, ms. Left out: as long as is bearable. */
+  patience?: number
   now: () => number
 }): Promise<Identity> {
   const { store, now } = parts
@@ -66,7 +70,19 @@ export async function openIdentity(parts: {
   const support = new Support({ ...parts, loginLinks })
   const pending = new PendingSignIns({ store, now })
   const attempts = new Attempts({ store, now })
-  const signIn = new SignIn({ ...parts, accounts, enrolments, sessions, pending, attempts, installation })
+  const codes = new SentCodes({ store, now })
+  const sending = new CodeSending({ ...parts, codes })
+  const signIn = new SignIn({
+    ...parts,
+    accounts,
+    enrolments,
+    sessions,
+    pending,
+    attempts,
+    codes,
+    sending,
+    installation,
+  })
   return {
     accounts,
     enrolments,
@@ -81,7 +97,7 @@ export async function openIdentity(parts: {
     installation,
     epoch,
     settled: async () => {
-      await afterwards.settled()
+      await Promise.all([afterwards.settled(), sending.settled()])
       await notices.settled()
     },
     close: () => epoch.close(),

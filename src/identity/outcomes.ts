@@ -1,4 +1,5 @@
 import type { Json, User } from '../contracts.js'
+import type { Sending, Trouble } from '../messages/sending.js'
 import type { Account } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Session } from './sessions.js'
@@ -32,7 +33,41 @@ export type AnswerOutcome =
   | { readonly outcome: 'session'; readonly token: string; readonly session: Session; readonly returnTo: string }
   | { readonly outcome: 'wrong'; readonly triesLeft: number }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
+  /** Nothing was judged: the code that was sent is too old or used up, or none was sent. */
+  | { readonly outcome: 'no-code' }
   | { readonly outcome: 'expired' }
+
+/** What became of a code that was asked for. `sending`: the provider has not answered yet; `expired`: the pending sign-in has. */
+export type SendOutcome = Sending | { readonly outcome: 'sending' } | { readonly outcome: 'expired' }
+
+/** Another method: its question stands now. With `sending`, a code went out for it or did not. */
+export type ChooseOutcome =
+  | { readonly outcome: 'chosen'; readonly sending?: SendOutcome }
+  | { readonly outcome: 'expired' }
+
+/** What a page may show of a code that was sent. */
+export interface SentView {
+  /** The one that counts now. */
+  readonly code?: {
+    /** The method it was asked for, by its `id`. */
+    readonly ref: string
+    readonly via: 'sms' | 'email'
+    /** `sending`: nothing was heard of it yet; `unsure`: it may have got through, and may not. */
+    readonly state: 'sending' | 'sent' | 'unsure'
+    /** Masked: `...671`, `a…@e…`. */
+    readonly to?: string
+    /** Why it went by mail and not where it was meant to go. */
+    readonly fellBack?: Trouble
+    readonly secondsLeft: number
+    readonly triesLeft: number
+  }
+  /** There was one, and it is too old or used up. */
+  readonly isOver: boolean
+  /** Why nothing went out for the chosen method the last time. */
+  readonly trouble?: Extract<Sending, { outcome: 'limited' | 'failed' }>
+  /** Until another one may be asked for; 0: now. */
+  readonly waitSeconds: number
+}
 
 /** What a page may show of a pending sign-in. */
 export interface PendingView {
@@ -44,6 +79,8 @@ export interface PendingView {
   readonly method?: string
   /** The question of the chosen factor, or what shows its secret while it is taken over. */
   readonly show?: Json
+  /** For a method whose code the gateway sends: what became of it. */
+  readonly sent?: SentView
   /** Answers that would be judged now, over all methods and sessions of the account. */
   readonly triesLeft: number
   /** Set while none would be. */
@@ -52,10 +89,22 @@ export interface PendingView {
   readonly expiresAt: number
 }
 
+/** A factor being taken over. */
+export interface Begun {
+  /** What shows its secret; `null` where there is none. */
+  readonly show: Json
+  /** Where a code is sent: what became of it. */
+  readonly sent?: SentView
+}
+
 export interface Method {
   /** For `choose` and `beginEnrolment`. */
   readonly id: string
   /** What YAML calls it, as in `totp`: picks the template. */
   readonly use: string
   readonly label: string
+  /** Set where it is sent something: a code to type, or a link to open. */
+  readonly sends?: 'code' | 'link'
+  /** Where that goes, masked; left out where there is no address it could go to. */
+  readonly to?: string
 }

@@ -22,6 +22,7 @@ export interface PendingSignIn {
   readonly returnTo: string
   /** The session this sign-in steps up; it ends when the new one opens. */
   readonly replaces?: string
+  readonly openedAt: number
   readonly expiresAt: number
 }
 
@@ -48,11 +49,12 @@ export class PendingSignIns {
     this.#now = now
   }
 
-  async open(start: Omit<PendingSignIn, 'id' | 'expiresAt'>): Promise<string> {
+  async open(start: Omit<PendingSignIn, 'id' | 'openedAt' | 'expiresAt'>): Promise<OpenedPending> {
     const token = drawToken()
-    const id = hashOf(token)
-    await this.#records.set(id, { ...start, id, expiresAt: this.#now() + LIFETIME_SECONDS * 1000 }, LIFETIME_SECONDS)
-    return token
+    const openedAt = this.#now()
+    const pending = { ...start, id: hashOf(token), openedAt, expiresAt: openedAt + LIFETIME_MS }
+    await this.#records.set(pending.id, pending, LONGEST_MS / 1000)
+    return { token, pending }
   }
 
   async find(token: string | undefined): Promise<PendingSignIn | undefined> {
@@ -61,13 +63,12 @@ export class PendingSignIns {
     return pending !== undefined && this.#now() < pending.expiresAt ? pending : undefined
   }
 
-  /** @returns what stands now; `undefined` when it changed or ended meanwhile */
-  async change(
-    pending: PendingSignIn,
-    change: Pick<PendingSignIn, 'challenge'> | Pick<PendingSignIn, 'enrolling'>,
-  ): Promise<PendingSignIn | undefined> {
-    const changed = { ...pending, ...change }
-    return (await this.#records.replace(pending.id, pending, changed)) ? changed : undefined
+  /**
+   * Changes it atomically; `change` may run more than once and returns its argument to leave it.
+   * @returns what stands now; `undefined` when it ended meanwhile
+   */
+  change({ id }: PendingSignIn, change: (pending: PendingSignIn) => PendingSignIn): Promise<PendingSignIn | undefined> {
+    return this.#records.change(id, (pending) => pending && change(pending))
   }
 
   /** Atomic: true for one caller only, who may open the session. */
@@ -76,4 +77,17 @@ export class PendingSignIns {
   }
 }
 
-const LIFETIME_SECONDS = 10 * 60
+/** A pending sign-in and the token that only its browser gets. */
+export interface OpenedPending {
+  readonly token: string
+  readonly pending: PendingSignIn
+}
+
+/** With as much time left as a code has that is sent now, as long as it is not kept half-open for ever by that. */
+export function prolonged(pending: PendingSignIn, now: number): PendingSignIn {
+  const until = Math.min(now + LIFETIME_MS, pending.openedAt + LONGEST_MS)
+  return until > pending.expiresAt ? { ...pending, expiresAt: until } : pending
+}
+
+const LIFETIME_MS = 10 * 60_000
+const LONGEST_MS = 30 * 60_000

@@ -1,24 +1,42 @@
 import type { Audit } from '../audit/audit.js'
-import type { Json, SecondFactor, UserDirectory } from '../contracts.js'
+import type { SecondFactor, User, UserDirectory } from '../contracts.js'
+import type { Messages } from '../messages/messages.js'
 import type { Account, Accounts } from './accounts.js'
 import { AnswerStep, type Judge } from './answer-step.js'
 import type { Attempts } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
+import type { CodeSending } from './code-sending.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import { Factors } from './factors.js'
 import type { Installation } from './installation.js'
-import type { AnswerOutcome, PasswordInput, PasswordOutcome, PendingView, StepUpOutcome } from './outcomes.js'
+import type {
+  AnswerOutcome,
+  Begun,
+  ChooseOutcome,
+  Method,
+  PasswordInput,
+  PasswordOutcome,
+  PendingView,
+  SendOutcome,
+  SentView,
+  StepUpOutcome,
+} from './outcomes.js'
 import { PasswordStep } from './password-step.js'
-import type { PendingSignIn, PendingSignIns } from './pending.js'
+import { type OpenedPending, type PendingSignIn, type PendingSignIns, prolonged } from './pending.js'
+import type { CodePurpose, SentCode, SentCodes } from './sent-codes.js'
 import type { Sessions } from './sessions.js'
 
 export type {
   AnswerOutcome,
   Ask,
+  Begun,
+  ChooseOutcome,
   Method,
   PasswordInput,
   PasswordOutcome,
   PendingView,
+  SendOutcome,
+  SentView,
   StepUpOutcome,
 } from './outcomes.js'
 
@@ -31,6 +49,9 @@ export interface SignInParts {
   readonly sessions: Sessions
   readonly pending: PendingSignIns
   readonly attempts: Attempts
+  readonly codes: SentCodes
+  readonly sending: CodeSending
+  readonly messages: Pick<Messages, 'destination'>
   readonly installation: Installation
   readonly audit: Audit
   readonly now: () => number
@@ -70,10 +91,16 @@ export class SignIn {
       ...(old === undefined ? {} : { replaces: old.session.id }),
     }
     if (ask === 'none') return { outcome: 'session', ...(await sessions.open({ ...start, client: input.client })) }
-    return this.#begin(account, { ...start, returnTo: input.returnTo }, ask)
+    const { outcome, token, pending } = await this.#begin(account, { ...start, returnTo: input.returnTo }, ask)
+    // Without asking: whoever gave the right password wants the code now.
+    if (pending.challenge !== undefined) await this.#sendFirst(account, pending, token, input.client)
+    return { outcome, pendingToken: token }
   }
 
-  /** From a session to a pending sign-in, where more is asked for than the session has. The session stays until then. */
+  /**
+   * From a session to a pending sign-in, where more is asked for than the session has. The session stays until then. Sends
+   * no code by itself: it is reached by following links, which anybody can make a browser do.
+   */
   async stepUp(sessionToken: string | undefined, returnTo: string): Promise<StepUpOutcome> {
     const open = await this.#parts.sessions.find(sessionToken)
     if (open === undefined) return { outcome: 'sign-in' }
@@ -90,7 +117,13 @@ export class SignIn {
       replaces: session.id,
       returnTo,
     }
-    return this.#begin(account, start, 'enrol')
+    const { outcome, token } = await this.#begin(account, start, 'enrol')
+    return { outcome, pendingToken: token }
+  }
+
+  /** What this user could take over: a method whose code is sent, only with an address on file that it serves. */
+  available(user: User): readonly Method[] {
+    return this.#factors.available(user)
   }
 
   /** What stands, if it still does. */
@@ -101,25 +134,45 @@ export class SignIn {
     const { tries, retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
     const method = mode === 'verify' ? challenge?.enrolmentId : enrolling?.method
     const show = mode === 'verify' ? challenge?.question : enrolling?.show
+    const sent = await this.#sent(live.pending)
     return {
       username: user.username,
       mode,
-      methods: mode === 'verify' ? this.#factors.enrolled(live.account) : this.#factors.available(user),
+      methods: mode === 'verify' ? this.#factors.enrolled(live.account, user) : this.#factors.available(user),
       ...(method === undefined ? {} : { method }),
       ...(show === undefined ? {} : { show }),
-      triesLeft: tries,
+      ...(sent === undefined ? {} : { sent }),
+      triesLeft: Math.min(tries, sent?.code?.triesLeft ?? tries),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       returnTo,
       expiresAt,
     }
   }
 
-  /** Puts another factor's question. @returns false when there is nothing to choose from any more */
-  async choose(pendingToken: string | undefined, enrolmentId: string): Promise<boolean> {
+  /** Puts another factor's question; a code that goes with it is sent, unless one of this method is good already. */
+  async choose(pendingToken: string | undefined, enrolmentId: string, client: ClientFacts): Promise<ChooseOutcome> {
     const live = await this.#live(pendingToken, 'verify')
-    if (live === undefined) return false
+    if (live === undefined) return { outcome: 'expired' }
     const challenge = await this.#factors.ask(live.pending.user, live.account, enrolmentId)
-    return challenge !== undefined && (await this.#parts.pending.change(live.pending, { challenge })) !== undefined
+    const asked = challenge && (await this.#parts.pending.change(live.pending, (now) => ({ ...now, challenge })))
+    if (challenge === undefined || asked === undefined) return { outcome: 'expired' }
+    if (!this.#factors.sendsCode(challenge.method)) return { outcome: 'chosen' }
+    const { codes } = this.#parts
+    if (codes.live(await codes.find(asked), 'sign-in')?.ref === enrolmentId) return { outcome: 'chosen' }
+    return { outcome: 'chosen', sending: await this.send(pendingToken, client) }
+  }
+
+  /** Sends a new code by the chosen method, within the budgets; the code before dies only when one is sent. */
+  async send(pendingToken: string | undefined, client: ClientFacts): Promise<SendOutcome> {
+    const live = await this.#live(pendingToken)
+    if (live === undefined || pendingToken === undefined) return { outcome: 'expired' }
+    const { mode, challenge, enrolling } = live.pending
+    const method = mode === 'verify' ? challenge?.method : enrolling?.method
+    if (method === undefined || !this.#factors.sendsCode(method)) return { outcome: 'expired' }
+    const ref = mode === 'verify' ? challenge?.enrolmentId : method
+    const pending = await this.#parts.pending.change(live.pending, (now) => prolonged(now, this.#parts.now()))
+    if (pending === undefined || ref === undefined) return { outcome: 'expired' }
+    return this.#parts.sending.send({ pending, token: pendingToken, ref, method, purpose: purposeOf(pending), client })
   }
 
   /** Judges the answer to the question that stands. */
@@ -128,6 +181,16 @@ export class SignIn {
     if (live?.pending.challenge === undefined) return { outcome: 'expired' }
     const { enrolmentId, method, question } = live.pending.challenge
     const { enrolments, pending } = this.#parts
+    if (this.#factors.sendsCode(method)) {
+      return this.#answerCode(live, pendingToken ?? '', text, client, async ({ ref }) => {
+        const used = await enrolments.find(live.account, ref)
+        if (used === undefined) return undefined
+        return async () => {
+          await enrolments.touch(used)
+          return true
+        }
+      })
+    }
     return this.#finish(live, { method, text, client }, async (answer) => {
       const enrolment = await enrolments.find(live.account, enrolmentId)
       const factor = this.#factors.checked(method)
@@ -140,18 +203,21 @@ export class SignIn {
     })
   }
 
-  /** A new secret for the method, or the one already shown to this pending sign-in. `undefined`: expired. */
-  async beginEnrolment(pendingToken: string | undefined, method: string): Promise<{ readonly show: Json } | undefined> {
+  /**
+   * A new secret for the method, or the one already shown to this pending sign-in. A code goes out only when it is asked for,
+   * by {@link send}. `undefined`: expired.
+   */
+  async beginEnrolment(pendingToken: string | undefined, method: string): Promise<Begun | undefined> {
     const live = await this.#live(pendingToken, 'enrol')
-    const factor = this.#factors.checked(method)
-    if (live === undefined || !factor?.available(live.pending.user)) return undefined
-    const { pending } = live
-    if (pending.enrolling?.method === method) return { show: pending.enrolling.show }
-    const { secret, show } = await factor.enrol.begin(pending.user)
-    if (await this.#parts.pending.change(pending, { enrolling: { method, secret, show } })) return { show }
+    if (live === undefined || !this.#factors.isAvailable(method, live.pending.user)) return undefined
+    const { user } = live.pending
+    const made = (await this.#factors.checked(method)?.enrol.begin(user)) ?? { secret: null, show: null }
     // Two tabs at once: the secret that was kept is the one to show.
-    const kept = (await this.#live(pendingToken, 'enrol'))?.pending.enrolling
-    return kept?.method === method ? { show: kept.show } : undefined
+    const pending = await this.#parts.pending.change(live.pending, (now) =>
+      now.enrolling?.method === method ? now : { ...now, enrolling: { method, ...made } },
+    )
+    const sent = pending && (await this.#sent(pending))
+    return pending?.enrolling && { show: pending.enrolling.show, ...(sent === undefined ? {} : { sent }) }
   }
 
   /** The first right answer makes the factor active and opens the session. */
@@ -159,26 +225,72 @@ export class SignIn {
     const live = await this.#live(pendingToken, 'enrol')
     if (live?.pending.enrolling === undefined) return { outcome: 'expired' }
     const { method, secret } = live.pending.enrolling
+    if (this.#factors.sendsCode(method)) {
+      const enrolment = { method, name: this.#factors.label(method), enrolment: null }
+      return this.#answerCode(live, pendingToken ?? '', text, client, async ({ ref }) =>
+        ref === method ? () => this.#activate(live.account, enrolment, client) : undefined,
+      )
+    }
     return this.#finish(live, { method, text, client }, async (answer) => {
       const factor = this.#factors.checked(method)
       const enrolment = await factor?.enrol.confirm(secret, answer)
       if (factor === undefined || enrolment === undefined) return undefined
       return async () =>
         (await this.#parts.pending.win(live.pending)) &&
-        this.#activate(live.account, { method, name: factor.label, enrolment }, answer, client)
+        this.#activate(live.account, { method, name: factor.label, enrolment }, client, answer)
     })
   }
 
   async #begin(
     account: Account,
-    start: Omit<PendingSignIn, 'id' | 'accountId' | 'mode' | 'expiresAt'>,
+    start: Omit<PendingSignIn, 'id' | 'accountId' | 'mode' | 'openedAt' | 'expiresAt'>,
     ask: 'second-factor' | 'enrol',
-  ): Promise<{ outcome: 'verify' | 'enrol'; pendingToken: string }> {
+  ): Promise<OpenedPending & { readonly outcome: 'verify' | 'enrol' }> {
     // Whoever has a factor is asked for it: taking over another one must not be a way round it.
     const mode = ask === 'enrol' && account.enrolled.length === 0 ? 'enrol' : 'verify'
-    const first = mode === 'verify' ? await this.#factors.askFirst(start.user, account) : {}
-    const pendingToken = await this.#parts.pending.open({ ...start, accountId: account.id, mode, ...first })
-    return { outcome: mode, pendingToken }
+    const challenge = mode === 'verify' ? await this.#factors.askFirst(start.user, account) : undefined
+    const first = challenge === undefined ? {} : { challenge }
+    return { outcome: mode, ...(await this.#parts.pending.open({ ...start, accountId: account.id, mode, ...first })) }
+  }
+
+  async #sendFirst(account: Account, pending: PendingSignIn, token: string, client: ClientFacts): Promise<void> {
+    const { enrolmentId: ref = '', method = '' } = pending.challenge ?? {}
+    if (!this.#factors.sendsCode(method)) return
+    const enrolled = await this.#parts.enrolments.list(account)
+    const since = this.#parts.now() - JUST_ENROLLED_MS
+    const afterEnrolment = enrolled.some(({ createdAt }) => createdAt > since)
+    await this.#parts.sending.send({ pending, token, ref, method, purpose: 'sign-in', client, afterEnrolment })
+  }
+
+  /** What became of the code, where the method in question has one. */
+  async #sent(pending: PendingSignIn): Promise<SentView | undefined> {
+    const { mode, challenge, enrolling } = pending
+    const method = mode === 'verify' ? challenge?.method : enrolling?.method
+    if (method === undefined || !this.#factors.sendsCode(method)) return undefined
+    return this.#parts.sending.view(pending, purposeOf(pending), challenge?.enrolmentId ?? method)
+  }
+
+  /** A code that was sent: judged by what was kept of it, and used up with the pending sign-in it belongs to. */
+  async #answerCode(
+    live: Live,
+    token: string,
+    text: string,
+    client: ClientFacts,
+    afterwards: (code: SentCode) => Promise<(() => Promise<boolean>) | undefined>,
+  ): Promise<AnswerOutcome> {
+    const { codes, pending } = this.#parts
+    const code = codes.live(await codes.find(live.pending), purposeOf(live.pending))
+    const next = code && (await afterwards(code))
+    // Nothing to compare with: that is no guess, and tells nobody anything.
+    if (code === undefined || next === undefined) {
+      const { retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
+      return retryAfterSeconds === undefined ? { outcome: 'no-code' } : { outcome: 'throttled', retryAfterSeconds }
+    }
+    return this.#finish(live, { method: code.method, text, client }, async (answer) => {
+      if (!(await codes.check(live.pending, code, token, answer))) return undefined
+      return async () =>
+        (await codes.consume(live.pending, code)) && (await pending.win(live.pending)) && (await next())
+    })
   }
 
   async #finish(
@@ -201,13 +313,13 @@ export class SignIn {
   async #activate(
     account: Account,
     confirmed: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
-    answer: string,
     client: ClientFacts,
+    answer?: string,
   ): Promise<boolean> {
     const made = await this.#parts.enrolments.activate(account, confirmed)
     if (made === undefined) return false
-    // The answer that confirmed it must not open another sign-in as well.
-    await this.#parts.enrolments.spend(made, answer)
+    // The answer that confirmed it must not open another sign-in as well. A code that was sent is used up already.
+    if (answer !== undefined) await this.#parts.enrolments.spend(made, answer)
     await this.#parts.audit.record({
       event: 'factor.enrolled',
       outcome: 'success',
@@ -238,6 +350,13 @@ export class SignIn {
 interface Live {
   readonly pending: PendingSignIn
   readonly account: Account
+}
+
+/** An enrolment younger than this may have sent a code that holds up the first one of a sign-in. */
+const JUST_ENROLLED_MS = 5 * 60_000
+
+function purposeOf({ mode }: PendingSignIn): CodePurpose {
+  return mode === 'verify' ? 'sign-in' : 'enrolment'
 }
 
 /** The longest password age at which a session may take over a factor. */

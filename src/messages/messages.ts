@@ -76,6 +76,11 @@ export class Messages {
     return to === undefined ? undefined : mask(to)
   }
 
+  /** Seconds until the account may be sent another code; `undefined`: now. Takes nothing. */
+  waitForCode(accountId: string): Promise<number | undefined> {
+    return this.budget.waitForTurn(accountId, 'code')
+  }
+
   /** An address of ours as it stands in messages. @param path under the prefix, with its leading slash */
   link(path: string): string {
     return this.#wording.link(path)
@@ -203,6 +208,7 @@ export class Messages {
     const over = await this.budget.spend({ channel: channelOf(to), purpose, accountId: secret.user.id, to, network })
     if (over !== undefined) return over
     const message = this.#wording.secret(secret, to)
+    await secret.keep?.(channelOf(to))
     try {
       await this.#track(way.send(message))
       return undefined

@@ -75,6 +75,13 @@ export class SendingBudget {
     return wait === undefined ? undefined : this.#refuse('wait', wait)
   }
 
+  /** Seconds until the account's next turn; `undefined`: now. Takes nothing. */
+  waitForTurn(accountId: string, purpose: Purpose): Promise<number | undefined> {
+    return this.#quota.look(`sending/turn/${purpose}/${accountId}`, [
+      { seconds: this.#parts.limits.waitSeconds, count: 1 },
+    ])
+  }
+
   /** `undefined`: spent, send it. */
   async spend(spending: Spending): Promise<OverBudget | undefined> {
     const { store, now, limits } = this.#parts

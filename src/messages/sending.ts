@@ -30,6 +30,11 @@ export interface SecretToSend {
   readonly host?: string
   /** The first code of a sign-in right after an enrolment is not held up by the enrolment's own. */
   readonly afterEnrolment?: boolean
+  /**
+   * Called once it may be sent, before it is handed over: the moment to keep its hash, and for what was sent before to die.
+   * Called again when it goes another way. Not called where nothing is sent.
+   */
+  readonly keep?: (via: Channel) => Promise<void>
 }
 
 /** What became of it. */

@@ -57,6 +57,8 @@ export interface RoomsSettings {
   readonly messages?: Partial<MessagesSettings>
   /** Puts something between the rooms and the store. */
   readonly wrap?: (store: Store) => Store
+  /** How long a page waits for a provider, ms. */
+  readonly patience?: number
 }
 
 const messagesSettings: MessagesSettings = {
@@ -98,7 +100,9 @@ export async function overStore(t: Test, store: Store, clock: Clock, more: Rooms
     settings: { ...messagesSettings, ...more.messages },
   })
   const settings: SessionSettings = { durationSeconds: 90 * 24 * 3600 }
-  const identity = await openIdentity({ store, directory, factors, audit, messages, log, settings, now: clock.now })
+  const { now } = clock
+  const patience = more.patience === undefined ? {} : { patience: more.patience }
+  const identity = await openIdentity({ store, directory, factors, audit, messages, log, settings, now, ...patience })
   t.teardown(() => identity.close())
   const beside = () => overStore(t, store, clock, more)
   return { ...identity, store, directory, audit, messages, clock, settings, lines: host.lines, beside }

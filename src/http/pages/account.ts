@@ -24,12 +24,11 @@ export async function showAccount(visit: Visit): Promise<FastifyReply> {
 
 /** What is in use; before there is any, what could be. */
 function methods(visit: Visit, { session, account }: OpenSession): readonly object[] {
-  const { secondFactors } = visit.parts
+  const { secondFactors, signIn } = visit.parts
   if (account.enrolled.length > 0) {
     return account.enrolled.map(({ method }) => ({ label: secondFactors.get(method)?.label ?? method }))
   }
-  return [...secondFactors].flatMap(([use, factor]) => {
-    if (!('enrol' in factor) || !factor.available(session.user)) return []
-    return [{ label: factor.label, setUp: visit.own(`/enrol/${use}`, visit.own('/account')) }]
+  return signIn.available(session.user).map(({ id, label }) => {
+    return { label, setUp: visit.own(`/enrol/${id}`, visit.own('/account')) }
   })
 }

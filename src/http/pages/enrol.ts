@@ -1,9 +1,9 @@
 import type { FastifyReply } from 'fastify'
-import type { Json } from '../../contracts.js'
 import { GatelodgeError } from '../../errors.js'
-import type { Method, PendingView } from '../../identity/sign-in.js'
+import type { Begun, Method, PendingView } from '../../identity/sign-in.js'
 import { loadPending } from './pending.js'
 import { showExpired, showThrottled } from './refusals.js'
+import { afterSending, lookAgain, sentFacts } from './sent.js'
 import type { Visit } from './visit.js'
 
 /** Which second factor to take over; with only one there is nothing to choose. */
@@ -29,7 +29,8 @@ export async function showEnrolMethod(visit: Visit, id: string): Promise<Fastify
   const method = findMethod(view, id)
   const begun = await visit.parts.signIn.beginEnrolment(visit.pendingToken, id)
   if (begun === undefined) return showExpired(visit)
-  return visit.page('enrol-method', await form(visit, view, method, begun.show, returnTo))
+  lookAgain(visit, begun.sent, visit.own(`/enrol/${id}`, returnTo))
+  return visit.page('enrol-method', await form(visit, view, method, begun, returnTo))
 }
 
 export async function submitEnrolMethod(visit: Visit, id: string): Promise<FastifyReply> {
@@ -42,7 +43,7 @@ export async function submitEnrolMethod(visit: Visit, id: string): Promise<Fasti
   if (begun === undefined) return showExpired(visit)
 
   const code = visit.field('code').trim()
-  const again = await form(visit, view, method, begun.show, returnTo)
+  const again = await form(visit, view, method, begun, returnTo)
   if (code === '') return visit.refuse('sign-in.wrong-code', 'enrol-method', { ...again, fault: 'empty' })
   const result = await signIn.confirmEnrolment(visit.pendingToken, code, entrance.client(visit.request))
   if (result.outcome === 'session') {
@@ -54,7 +55,25 @@ export async function submitEnrolMethod(visit: Visit, id: string): Promise<Fasti
   const left = await signIn.pending(visit.pendingToken)
   const wait = result.outcome === 'throttled' ? result.retryAfterSeconds : left?.retryAfterSeconds
   if (wait !== undefined) return showThrottled(visit, wait, visit.own(`/enrol/${id}`, returnTo))
-  return visit.refuse('sign-in.wrong-code', 'enrol-method', { ...again, ...left, method, fault: 'wrong' })
+  const now = await form(visit, left ?? view, method, { ...begun, ...(left?.sent && { sent: left.sent }) }, returnTo)
+  const fault = result.outcome === 'no-code' ? 'late' : 'wrong'
+  return visit.refuse('sign-in.wrong-code', 'enrol-method', { ...now, fault })
+}
+
+/** The code that proves an address: it goes out only when it is asked for, because a link anybody sets must not send. */
+export async function sendEnrolCode(visit: Visit, id: string): Promise<FastifyReply> {
+  const { signIn, entrance } = visit.parts
+  const view = await signIn.pending(visit.pendingToken)
+  if (!visit.hasFormToken('enrol', visit.pendingToken) || view?.mode !== 'enrol') return showExpired(visit)
+  const method = findMethod(view, id)
+  const returnTo = visit.returnPath(visit.field('return') || view.returnTo)
+  const begun = await signIn.beginEnrolment(visit.pendingToken, id)
+  const outcome = begun?.sent && (await signIn.send(visit.pendingToken, entrance.client(visit.request)))
+  if (outcome === undefined || outcome.outcome === 'expired') return showExpired(visit)
+  return afterSending(visit, outcome, visit.own(`/enrol/${id}`, returnTo), async () => {
+    const again = await signIn.beginEnrolment(visit.pendingToken, id)
+    return again && { name: 'enrol-method', data: await form(visit, view, method, again, returnTo) }
+  })
 }
 
 function findMethod({ methods }: PendingView, id: string): Method {
@@ -63,14 +82,17 @@ function findMethod({ methods }: PendingView, id: string): Method {
   return method
 }
 
-async function form(visit: Visit, view: PendingView, method: Method, show: Json, returnTo: string): Promise<object> {
+async function form(visit: Visit, view: PendingView, method: Method, begun: Begun, returnTo: string): Promise<object> {
+  const addresses = { sendTo: visit.own(`/enrol/${method.id}/send`), here: visit.own(`/enrol/${method.id}`, returnTo) }
   return {
+    ...sentFacts(method, begun.sent, addresses),
     ...(await common(visit, view, returnTo)),
     token: visit.formToken('enrol', visit.pendingToken),
     returnTo,
     method,
-    show,
+    show: begun.show,
     triesLeft: view.triesLeft,
+    hasOtherWay: view.methods.length > 1,
     partial: visit.parts.templates.secondFactor(method.use, 'enrol'),
     otherWays: view.methods.length > 1 ? visit.own('/enrol', returnTo) : undefined,
   }

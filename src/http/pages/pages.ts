@@ -6,12 +6,12 @@ import { GatelodgeError } from '../../errors.js'
 import { isSameOrigin } from '../same-origin.js'
 import { showAccount } from './account.js'
 import { serveAsset } from './assets.js'
-import { showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
+import { sendEnrolCode, showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
 import { commonData, type PagesParts } from './parts.js'
 import { helmetOptions } from './security-headers.js'
 import { showSignIn, submitSignIn } from './sign-in.js'
 import { showSignOut, submitSignOut } from './sign-out.js'
-import { chooseMethod, showVerify, submitVerify } from './verify.js'
+import { chooseMethod, sendCode, showVerify, submitVerify } from './verify.js'
 import { Visit } from './visit.js'
 
 /** Larger than any form of ours. */
@@ -41,9 +41,11 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
   scope.get('/verify', on(showVerify))
   scope.post('/verify', on(submitVerify))
   scope.post('/verify/method', on(chooseMethod))
+  scope.post('/verify/send', on(sendCode))
   scope.get('/enrol', on(showEnrol))
   scope.get('/enrol/:method', on(showEnrolMethod))
   scope.post('/enrol/:method', on(submitEnrolMethod))
+  scope.post('/enrol/:method/send', on(sendEnrolCode))
   scope.get('/sign-out', on(showSignOut))
   scope.post('/sign-out', on(submitSignOut))
   scope.get('/account', on(showAccount))

@@ -1,6 +1,7 @@
 /** One set of data for every page, in every turn a page can take: what a template may count on. */
 
 const totp = { id: 'totp', use: 'totp', label: 'Authenticator app', address: '/' }
+const sms = { id: 'sms', use: 'sms', label: 'Text message', sends: 'code', to: '...671', address: '/' }
 const other = { id: 'other', use: 'hardware', label: 'Hardware token', address: '/' }
 
 const always = {
@@ -26,6 +27,8 @@ export function samples(
     show: null,
     triesLeft: 5,
     partial: secondFactor('totp', 'verify'),
+    asks: true,
+    hasOtherWay: false,
   }
   const choose = { ...always, required: true, methods: [totp, other] }
   const enrol = {
@@ -35,6 +38,8 @@ export function samples(
     show: { uri: 'otpauth://totp/sample', key: 'ABCD EFGH IJKL MNOP', qr: { size: 25, path: 'M0 0h1v1h-1z' } },
     triesLeft: 5,
     partial: secondFactor('totp', 'enrol'),
+    asks: true,
+    hasOtherWay: false,
   }
   const account = { ...always, methods: [] }
   const error = { ...always, status: 502, code: 'internal', requestId: 'sample', title: 'Sample', sentence: 'Sample.' }
@@ -51,6 +56,9 @@ export function samples(
     ['verify', { ...verify, fault: 'wrong', triesLeft: 1, otherMethods: [other] }],
     ['verify', { ...verify, method: other, partial: secondFactor('', 'verify') }],
     ['verify', { ...verify, method: undefined }],
+    ...sent(secondFactor, 'verify').map((data) => ['verify', { ...verify, ...data }] as const),
+    ...sent(secondFactor, 'enrol').map((data) => ['enrol-method', { ...enrol, show: null, ...data }] as const),
+    ['enrol', { ...choose, methods: [totp, sms] }],
     ['enrol', choose],
     ['enrol', { ...choose, required: false, notNow: '/' }],
     ['enrol', { ...choose, methods: [] }],
@@ -69,5 +77,41 @@ export function samples(
     ['error', error],
     ['error', { ...error, status: 404, code: 'not-found' }],
     ['error', { ...error, status: 403, code: 'access.denied' }],
+  ]
+}
+
+/** The turns a page takes for a code that is sent. */
+function sent(
+  secondFactor: (use: string, step: 'verify' | 'enrol') => string,
+  step: 'verify' | 'enrol',
+): readonly object[] {
+  const code = { ref: 'sms', via: 'sms', state: 'sent', to: '...671', secondsLeft: 300, triesLeft: 5 }
+  const mailed = { ...code, via: 'email', to: 'a…@e…' }
+  const none = { isOver: false, waitSeconds: 0 }
+  const page = (sent: object) => ({
+    method: sms,
+    partial: secondFactor('sms', step),
+    sent,
+    asks: true,
+    byWhat: 'text message',
+    sendTo: '/',
+    here: '/',
+  })
+  const email = { method: { ...sms, use: 'email' }, partial: secondFactor('email', step) }
+  const troubles = [
+    ...['account', 'number', 'network', 'day'].map((limit) => ({ outcome: 'limited', limit, retryAfterSeconds: 9000 })),
+    ...['no-address', 'refused'].map((reason) => ({ outcome: 'failed', reason })),
+  ]
+  return [
+    page({ ...none, code }),
+    { ...page({ ...none, code: mailed }), ...email },
+    { ...page({ ...none, code, waitSeconds: 30 }), fault: 'wait' },
+    { ...page({ ...none, code }), fault: 'late' },
+    ...['refused', 'over-budget', 'no-address'].map((fellBack) => page({ ...none, code: { ...mailed, fellBack } })),
+    page({ ...none, code: { ...code, state: 'unsure' } }),
+    { ...page({ ...none, code: { ...code, state: 'sending' } }), asks: false },
+    ...[none, { ...none, isOver: true }, { ...none, waitSeconds: 30 }].map((sent) => ({ ...page(sent), asks: false })),
+    page({ ...none, code, trouble: troubles[0] }),
+    ...troubles.map((trouble) => ({ ...page({ ...none, trouble }), asks: false, hasOtherWay: true })),
   ]
 }

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import type { PendingView } from '../../identity/sign-in.js'
 import { loadPending } from './pending.js'
 import { showExpired, showThrottled } from './refusals.js'
+import { afterSending, lookAgain, sentFacts } from './sent.js'
 import type { Visit } from './visit.js'
 
 export async function showVerify(visit: Visit): Promise<FastifyReply> {
@@ -19,6 +20,7 @@ export async function showVerify(visit: Visit): Promise<FastifyReply> {
   if (view.retryAfterSeconds !== undefined) {
     return showThrottled(visit, view.retryAfterSeconds, visit.own('/verify', returnTo))
   }
+  lookAgain(visit, view.sent, visit.own('/verify', returnTo))
   return visit.page('verify', form(visit, view, returnTo))
 }
 
@@ -37,27 +39,49 @@ export async function submitVerify(visit: Visit): Promise<FastifyReply> {
     return visit.goTo(returnTo)
   }
   if (result.outcome === 'expired') return showExpired(visit)
+  const fault = result.outcome === 'no-code' ? 'late' : 'wrong'
   const left = await signIn.pending(visit.pendingToken)
   const wait = result.outcome === 'throttled' ? result.retryAfterSeconds : left?.retryAfterSeconds
   if (wait !== undefined) return showThrottled(visit, wait, visit.own('/verify', returnTo))
-  return visit.refuse('sign-in.wrong-code', 'verify', { ...form(visit, left ?? view, returnTo), fault: 'wrong' })
+  return visit.refuse('sign-in.wrong-code', 'verify', { ...form(visit, left ?? view, returnTo), fault })
 }
 
 /** Another of the user's own methods, and its question. */
 export async function chooseMethod(visit: Visit): Promise<FastifyReply> {
   if (!visit.hasFormToken('verify', visit.pendingToken)) return showExpired(visit)
-  if (!(await visit.parts.signIn.choose(visit.pendingToken, visit.field('method')))) return showExpired(visit)
+  const { signIn, entrance } = visit.parts
+  const chosen = await signIn.choose(visit.pendingToken, visit.field('method'), entrance.client(visit.request))
+  if (chosen.outcome === 'expired') return showExpired(visit)
+  // What became of a code that had to be sent is on the page.
   return visit.goTo(visit.own('/verify', visit.returnPath(visit.field('return'))))
+}
+
+/** Another code by the method that is chosen. */
+export async function sendCode(visit: Visit): Promise<FastifyReply> {
+  const { signIn, entrance } = visit.parts
+  const before = await signIn.pending(visit.pendingToken)
+  if (!visit.hasFormToken('verify', visit.pendingToken) || before?.mode !== 'verify') return showExpired(visit)
+  const returnTo = visit.returnPath(visit.field('return') || before.returnTo)
+  const outcome = await signIn.send(visit.pendingToken, entrance.client(visit.request))
+  if (outcome.outcome === 'expired') return showExpired(visit)
+  return afterSending(visit, outcome, visit.own('/verify', returnTo), async () => {
+    const view = await signIn.pending(visit.pendingToken)
+    return view && { name: 'verify', data: form(visit, view, returnTo) }
+  })
 }
 
 function form(visit: Visit, view: PendingView, returnTo: string): object {
   const method = view.methods.find(({ id }) => id === view.method)
+  const otherMethods = view.methods.filter(({ id }) => id !== view.method)
+  const addresses = { sendTo: visit.own('/verify/send'), here: visit.own('/verify', returnTo) }
   return {
+    ...sentFacts(method, view.sent, addresses),
     token: visit.formToken('verify', visit.pendingToken),
     returnTo,
     username: view.username,
     method,
-    otherMethods: view.methods.filter(({ id }) => id !== view.method),
+    otherMethods,
+    hasOtherWay: otherMethods.length > 0,
     show: view.show,
     triesLeft: view.triesLeft,
     partial: visit.parts.templates.secondFactor(method?.use ?? '', 'verify'),
