@@ -61,7 +61,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     const said = { factors: secondFactors, mail, store, audit, log, now, settings: messagesSettings(config) }
     const messages = new Messages(said)
     const settings = sessionSettings(config)
-    const parts = { store, directory, factors: secondFactors, audit, messages, log, settings, now }
+    const parts = { store, directory, factors: secondFactors, audit, messages, passwords, log, settings, now }
     const identity = await openIdentity(parts)
 
     const close = async () => {
@@ -107,9 +107,14 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   return server
 }
 
-function sessionSettings({ session }: Config) {
-  const { durationSeconds, idleSeconds } = session
-  return { durationSeconds, ...(typeof idleSeconds === 'number' ? { idleSeconds } : {}) }
+function sessionSettings({ session, secondFactor: { unenrolled } }: Config) {
+  const { durationSeconds, idleSeconds, rememberDeviceSeconds } = session
+  return {
+    durationSeconds,
+    ...(typeof idleSeconds === 'number' ? { idleSeconds } : {}),
+    ...(typeof rememberDeviceSeconds === 'number' ? { rememberDeviceSeconds } : {}),
+    unenrolled,
+  }
 }
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {

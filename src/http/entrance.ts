@@ -48,9 +48,9 @@ export class SiteEntrance implements Entrance {
   }
 
   asks(request: FastifyRequest, target: string): PasswordInput['policy'] {
-    return (account, user) => {
+    return (account, user, device) => {
       const facts = accountFacts({ account, session: { user } })
-      const session = { passwordAt: this.#parts.now() }
+      const session = { passwordAt: this.#parts.now(), ...device }
       const rule = this.#rule(request, target)
       // Who signs in on the way to a page that asks nobody wants to be signed in as everywhere else.
       const wanted = this.#decide(request, target, rule.access === 'public' ? defaultRule : rule, facts, session)

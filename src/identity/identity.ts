@@ -1,11 +1,13 @@
 import type { Audit } from '../audit/audit.js'
-import type { Logger, SecondFactor, Store, UserDirectory } from '../contracts.js'
+import type { Logger, Passwords, SecondFactor, Store, UserDirectory } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
 import { Accounts } from './accounts.js'
 import { Afterwards } from './afterwards.js'
 import { Attempts } from './attempts.js'
+import { BackupCodes } from './backup-codes.js'
 import { ChangePassword } from './change-password.js'
 import { CodeSending } from './code-sending.js'
+import { type DeviceSettings, Devices } from './devices.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
 import { HelpDesk } from './help-desk.js'
@@ -15,10 +17,13 @@ import { LoginLinks } from './login-links.js'
 import { NotMe } from './not-me.js'
 import { Notices } from './notices.js'
 import { PendingSignIns } from './pending.js'
+import { RecoveryCodes } from './recovery-codes.js'
+import { Sealed } from './sealed.js'
 import { SentCodes } from './sent-codes.js'
 import { type SessionSettings, Sessions } from './sessions.js'
 import { SignIn } from './sign-in.js'
 import { Support } from './support.js'
+import { WaysBack } from './ways-back.js'
 
 /** Everything of this room, put together. */
 export interface Identity {
@@ -26,6 +31,11 @@ export interface Identity {
   readonly enrolments: Enrolments
   readonly sessions: Sessions
   readonly signIn: SignIn
+  readonly backupCodes: BackupCodes
+  readonly recoveryCodes: RecoveryCodes
+  readonly devices: Devices
+  /** Backup codes while they may be shown. */
+  readonly sealed: Sealed
   readonly changePassword: ChangePassword
   /** Mails about what happened to an account, each with a link to `notMe`. */
   readonly notices: Notices
@@ -47,8 +57,9 @@ export async function openIdentity(parts: {
   factors: ReadonlyMap<string, SecondFactor>
   audit: Audit
   messages: Messages
+  passwords: Passwords
   log: Logger
-  settings: SessionSettings
+  settings: SessionSettings & DeviceSettings & { unenrolled?: 'enrol' | 'recovery-code' }
   /** How long a page may wait for a provider that sends, ms. Left out: as long as is bearable. */
   patience?: number
   now: () => number
@@ -72,6 +83,10 @@ export async function openIdentity(parts: {
   const attempts = new Attempts({ store, now })
   const codes = new SentCodes({ store, now })
   const sending = new CodeSending({ ...parts, codes })
+  const devices = new Devices({ ...parts, accounts })
+  const backupCodes = new BackupCodes({ ...parts, notices })
+  const recoveryCodes = new RecoveryCodes({ ...parts, accounts, devices, notices })
+  const waysBack = new WaysBack({ backupCodes, recoveryCodes, pending })
   const signIn = new SignIn({
     ...parts,
     accounts,
@@ -82,12 +97,19 @@ export async function openIdentity(parts: {
     codes,
     sending,
     installation,
+    devices,
+    backupCodes,
+    waysBack,
   })
   return {
     accounts,
     enrolments,
     sessions,
     signIn,
+    backupCodes,
+    recoveryCodes,
+    devices,
+    sealed: new Sealed(parts),
     changePassword,
     notices,
     notMe,
@@ -97,7 +119,7 @@ export async function openIdentity(parts: {
     installation,
     epoch,
     settled: async () => {
-      await Promise.all([afterwards.settled(), sending.settled()])
+      await Promise.all([afterwards.settled(), sending.settled(), recoveryCodes.settled()])
       await notices.settled()
     },
     close: () => epoch.close(),

@@ -13,13 +13,22 @@ export interface PasswordInput {
   readonly client: ClientFacts
   /** A path on this site, checked by the caller. */
   readonly returnTo: string
-  readonly policy: (account: Account, user: User) => Ask
+  /** With what a remembered device of this browser stands for, where there is one. */
+  readonly policy: (account: Account, user: User, device?: { readonly deviceAt: number }) => Ask
   /** The session this browser has already: it ends when the new one opens. */
   readonly sessionToken?: string
+  /** Of a device this browser was remembered as. */
+  readonly deviceToken?: string
 }
 
 export type PasswordOutcome =
-  | { readonly outcome: 'session'; readonly token: string; readonly session: Session }
+  | {
+      readonly outcome: 'session'
+      readonly token: string
+      readonly session: Session
+      /** A remembered device was used: the new token for its cookie. */
+      readonly deviceToken?: string
+    }
   | { readonly outcome: 'verify' | 'enrol'; readonly pendingToken: string }
   /** The same for an unknown name, a wrong password, a deactivated user and an API account. With a wait: not judged. */
   | { readonly outcome: 'refused'; readonly retryAfterSeconds?: number }
@@ -75,6 +84,8 @@ export interface PendingView {
   readonly mode: 'verify' | 'enrol'
   /** What can be chosen: enrolled factors to verify with, or factors to take over. Empty: nobody but the owner can help. */
   readonly methods: readonly Method[]
+  /** Has no second factor and may not set one up by the password alone: only a recovery code of the owner's helps. */
+  readonly recoveryCodeOnly: boolean
   /** The chosen one's `id`. */
   readonly method?: string
   /** The question of the chosen factor, or what shows its secret while it is taken over. */

@@ -4,6 +4,7 @@ import { GatelodgeError } from '../errors.js'
 import type { Account, Accounts } from './accounts.js'
 import type { Attempts, PasswordTry, Receipt } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
+import type { KnownDevice } from './devices.js'
 import { nameHash } from './names.js'
 import type { PasswordInput } from './outcomes.js'
 
@@ -34,9 +35,11 @@ export class PasswordStep {
     this.#audit = parts.audit
   }
 
-  async judge(input: PasswordInput): Promise<PasswordVerdict> {
+  /** @param device of this browser: its own user has a budget there that no stranger can use up */
+  async judge(input: PasswordInput, device?: KnownDevice): Promise<PasswordVerdict> {
     const { client } = input
-    const attempt = { nameHash: nameHash(input.username), network: client.network }
+    const named = { nameHash: nameHash(input.username), network: client.network }
+    const attempt = device?.nameHash === named.nameHash ? { ...named, deviceId: device.id } : named
     const spend = await this.#attempts.spendPassword(attempt)
     if (!spend.allowed) return { right: false, retryAfterSeconds: spend.retryAfterSeconds }
 

@@ -4,8 +4,10 @@ import type { Messages } from '../messages/messages.js'
 import type { Account, Accounts } from './accounts.js'
 import { AnswerStep, type Judge } from './answer-step.js'
 import type { Attempts } from './attempts.js'
+import type { BackupCodes } from './backup-codes.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeSending } from './code-sending.js'
+import type { Devices, KnownDevice } from './devices.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import { Factors } from './factors.js'
 import type { Installation } from './installation.js'
@@ -24,7 +26,9 @@ import type {
 import { PasswordStep } from './password-step.js'
 import { type OpenedPending, type PendingSignIn, type PendingSignIns, prolonged } from './pending.js'
 import type { CodePurpose, SentCode, SentCodes } from './sent-codes.js'
+import type { SessionStart } from './session.js'
 import type { Sessions } from './sessions.js'
+import type { WayBack, WaysBack } from './ways-back.js'
 
 export type {
   AnswerOutcome,
@@ -48,6 +52,11 @@ export interface SignInParts {
   readonly enrolments: Enrolments
   readonly sessions: Sessions
   readonly pending: PendingSignIns
+  readonly devices: Devices
+  readonly backupCodes: Pick<BackupCodes, 'drop'>
+  readonly waysBack: WaysBack
+  /** Read anew at every look. */
+  readonly settings: { readonly unenrolled?: 'enrol' | 'recovery-code' }
   readonly attempts: Attempts
   readonly codes: SentCodes
   readonly sending: CodeSending
@@ -72,10 +81,11 @@ export class SignIn {
   }
 
   async password(input: PasswordInput): Promise<PasswordOutcome> {
-    const { sessions, installation, now } = this.#parts
+    const { sessions, installation, devices, now } = this.#parts
+    const known = await devices.find(input.deviceToken)
     // As they are before the password is judged: what is revoked while it is being judged ends what is opened by it.
     const cleared = await installation.generation()
-    const verdict = await this.#password.judge(input)
+    const verdict = await this.#password.judge(input, known)
     if (!verdict.right) {
       const { retryAfterSeconds } = verdict
       return { outcome: 'refused', ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) }
@@ -90,11 +100,33 @@ export class SignIn {
       via: ['password'],
       ...(old === undefined ? {} : { replaces: old.session.id }),
     }
+    const remembered = await this.#openByDevice(input, verdict, known, start)
+    if (remembered !== undefined) return remembered
     if (ask === 'none') return { outcome: 'session', ...(await sessions.open({ ...start, client: input.client })) }
-    const { outcome, token, pending } = await this.#begin(account, { ...start, returnTo: input.returnTo }, ask)
+    const begin = { ...start, returnTo: input.returnTo }
+    const { outcome, token, pending } = await this.#begin(account, begin, this.#isStrict ? 'second-factor' : ask)
     // Without asking: whoever gave the right password wants the code now.
     if (pending.challenge !== undefined) await this.#sendFirst(account, pending, token, input.client)
     return { outcome, pendingToken: token }
+  }
+
+  /** A session in which the remembered device of this browser stands for the second factor, where policy lets it. */
+  async #openByDevice(
+    input: PasswordInput,
+    { user, account }: { readonly user: User; readonly account: Account },
+    known: KnownDevice | undefined,
+    start: Omit<SessionStart, 'client'>,
+  ): Promise<PasswordOutcome | undefined> {
+    const { sessions, devices } = this.#parts
+    const { client, deviceToken } = input
+    if (known === undefined) await devices.noteReplay(deviceToken, client)
+    if (known?.accountId !== account.id || account.enrolled.length === 0) return undefined
+    const deviceAt = known.secondFactorAt
+    if (input.policy(account, user, { deviceAt }) !== 'none') return undefined
+    const used = await devices.use(deviceToken, client)
+    if (used === undefined) return undefined
+    const opened = await sessions.open({ ...start, deviceAt, via: [...start.via, 'device'], client })
+    return { outcome: 'session', ...opened, ...(used.token === undefined ? {} : { deviceToken: used.token }) }
   }
 
   /**
@@ -108,6 +140,7 @@ export class SignIn {
     // A session somebody left open for weeks must not be enough to put one's own phone on the account.
     const age = this.#parts.now() - (session.passwordAt ?? 0)
     if (account.enrolled.length === 0 && age > FRESH_PASSWORD_MS) return { outcome: 'sign-in' }
+    const mayEnrol = !this.#isStrict || session.secondFactorAt !== undefined
     const start = {
       user: session.user,
       generation: session.generation,
@@ -117,7 +150,7 @@ export class SignIn {
       replaces: session.id,
       returnTo,
     }
-    const { outcome, token } = await this.#begin(account, start, 'enrol')
+    const { outcome, token } = await this.#begin(account, start, mayEnrol ? 'enrol' : 'second-factor')
     return { outcome, pendingToken: token }
   }
 
@@ -139,6 +172,7 @@ export class SignIn {
       username: user.username,
       mode,
       methods: mode === 'verify' ? this.#factors.enrolled(live.account, user) : this.#factors.available(user),
+      recoveryCodeOnly: mode === 'verify' && live.account.enrolled.length === 0,
       ...(method === undefined ? {} : { method }),
       ...(show === undefined ? {} : { show }),
       ...(sent === undefined ? {} : { sent }),
@@ -203,6 +237,18 @@ export class SignIn {
     })
   }
 
+  /** A code that is given in place of the question that stands, or where there is nothing to ask for. */
+  async wayBack(
+    way: WayBack,
+    pendingToken: string | undefined,
+    text: string,
+    client: ClientFacts,
+  ): Promise<AnswerOutcome> {
+    const live = await this.#live(pendingToken, 'verify')
+    if (live === undefined) return { outcome: 'expired' }
+    return this.#finish(live, { method: way, text, client }, this.#parts.waysBack.judge(way, live, client))
+  }
+
   /**
    * A new secret for the method, or the one already shown to this pending sign-in. A code goes out only when it is asked for,
    * by {@link send}. `undefined`: expired.
@@ -239,6 +285,11 @@ export class SignIn {
         (await this.#parts.pending.win(live.pending)) &&
         this.#activate(live.account, { method, name: factor.label, enrolment }, client, answer)
     })
+  }
+
+  /** Whether the password alone is not enough to take a first factor over. */
+  get #isStrict(): boolean {
+    return this.#parts.settings.unenrolled === 'recovery-code'
   }
 
   async #begin(
@@ -316,6 +367,8 @@ export class SignIn {
     client: ClientFacts,
     answer?: string,
   ): Promise<boolean> {
+    // Those of a factor that was taken off must not come back to life with this one.
+    if (account.enrolled.length === 0) await this.#parts.backupCodes.drop(account.id)
     const made = await this.#parts.enrolments.activate(account, confirmed)
     if (made === undefined) return false
     // The answer that confirmed it must not open another sign-in as well. A code that was sent is used up already.

@@ -8,6 +8,7 @@ import type { Host, MailTransport, SecondFactor, Store, UserDirectory } from '..
 import type { Account } from '../../src/identity/accounts.js'
 import { addUser, type NewUser } from '../../src/identity/add-user.js'
 import type { ClientFacts } from '../../src/identity/client-facts.js'
+import type { DeviceSettings } from '../../src/identity/devices.js'
 import { type Identity, openIdentity } from '../../src/identity/identity.js'
 import { PasswordPool } from '../../src/identity/password-pool.js'
 import type { SessionSettings } from '../../src/identity/sessions.js'
@@ -20,6 +21,8 @@ import { temporaryDirectory } from '../support/temporary-directory.js'
 export const START = 1_763_000_000_000
 export const PASSWORD = 'a lamp over the lodge gate'
 
+const DAY = 24 * 60 * 60
+
 /** A clock that moves when the test says so. */
 export class Clock {
   ms = START
@@ -29,6 +32,8 @@ export class Clock {
   }
 }
 
+type Settings = SessionSettings & DeviceSettings & { unenrolled?: 'enrol' | 'recovery-code' }
+
 /** The rooms of identity over a real store, a real directory and real factors; one of two or more gateways on it. */
 export interface Rooms extends Identity {
   readonly store: Store
@@ -36,7 +41,7 @@ export interface Rooms extends Identity {
   readonly audit: Audit
   readonly messages: Messages
   readonly clock: Clock
-  readonly settings: SessionSettings
+  readonly settings: Settings
   readonly lines: readonly { readonly fields: object; readonly message: string }[]
   /** A second gateway over the same store. */
   beside(): Promise<Rooms>
@@ -55,6 +60,8 @@ export interface RoomsSettings {
   readonly factors?: ReadonlyMap<string, SecondFactor>
   readonly mail?: MailTransport
   readonly messages?: Partial<MessagesSettings>
+  /** Of sessions, devices and enrolment. */
+  readonly settings?: Partial<Settings>
   /** Puts something between the rooms and the store. */
   readonly wrap?: (store: Store) => Store
   /** How long a page waits for a provider, ms. */
@@ -99,10 +106,12 @@ export async function overStore(t: Test, store: Store, clock: Clock, more: Rooms
     now: clock.now,
     settings: { ...messagesSettings, ...more.messages },
   })
-  const settings: SessionSettings = { durationSeconds: 90 * 24 * 3600 }
+  const settings: Settings = { durationSeconds: 90 * DAY, rememberDeviceSeconds: 30 * DAY, ...more.settings }
   const { now } = clock
+  const { passwords } = host
   const patience = more.patience === undefined ? {} : { patience: more.patience }
-  const identity = await openIdentity({ store, directory, factors, audit, messages, log, settings, now, ...patience })
+  const parts = { store, directory, factors, audit, messages, passwords, log, settings, now, ...patience }
+  const identity = await openIdentity(parts)
   t.teardown(() => identity.close())
   const beside = () => overStore(t, store, clock, more)
   return { ...identity, store, directory, audit, messages, clock, settings, lines: host.lines, beside }
