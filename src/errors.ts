@@ -23,6 +23,8 @@ export const errors = {
   'sign-in.wrong-code': { status: 422, sentence: 'The code is not right.' },
   'sign-in.expired': { status: 400, sentence: 'This page was open too long. Start again.' },
   'sign-in.throttled': { status: 429, sentence: 'There were too many tries. Wait, then try again.' },
+  'link.over': { status: 410, sentence: 'This link has expired or was used already. Ask for a new one.' },
+  'help.incomplete': { status: 422, sentence: 'The username or e-mail address is missing, or is not one.' },
   'password.busy': {
     status: 503,
     sentence: 'Too many people are signing in at this moment. Try again in a few seconds.',

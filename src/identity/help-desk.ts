@@ -37,8 +37,8 @@ export class HelpDesk {
     this.#parts.afterwards.begin('usernames', client, () => this.#mailUsernames(email, client))
   }
 
-  /** Mails the user a login link. Returns at once and never throws. @param browser hash of the asking browser's cookie */
-  askForLink(username: string, asked: { readonly client: ClientFacts; readonly browser: string }): void {
+  /** Mails the user a login link. Returns at once and never throws. @param asked.pendingToken this browser's pending cookie */
+  askForLink(username: string, asked: { readonly client: ClientFacts; readonly pendingToken: string }): void {
     this.#parts.afterwards.begin('login-link', asked.client, () => this.#mailLink(username, asked))
   }
 
@@ -54,14 +54,16 @@ export class HelpDesk {
     })
     if (found.length === 0) return messages.help('no-account', { to: email, client, values: {} })
     const open = await Promise.all(found.map((user) => this.#openTo(user)))
-    const usernames = found.filter((_, i) => open[i] !== undefined).map(({ username }) => username)
-    if (usernames.length === 0) return
+    const usernames = new Map<string, string[]>()
+    for (const { email: kept = email, username } of found.filter((_, i) => open[i] !== undefined)) {
+      usernames.set(kept, [...(usernames.get(kept) ?? []), username])
+    }
+    const signIn = messages.link('/sign-in')
     // To the address on file and not as it was typed: `É` and `é` are one to us, and two mailboxes somewhere else.
-    const values = { usernames, signIn: messages.link('/sign-in') }
-    await messages.help('usernames', { to: found[0]?.email ?? email, client, values })
+    for (const [to, names] of usernames) await messages.help('usernames', { to, client, values: { usernames: names, signIn } })
   }
 
-  async #mailLink(username: string, asked: { readonly client: ClientFacts; readonly browser: string }): Promise<void> {
+  async #mailLink(username: string, asked: { readonly client: ClientFacts; readonly pendingToken: string }): Promise<void> {
     const { directory, loginLinks, audit } = this.#parts
     const [user] = await directory.find({ username })
     const account = user && (await this.#openTo(user))
@@ -70,7 +72,7 @@ export class HelpDesk {
       event: 'code.sent',
       outcome: account ? 'success' : 'refused',
       method: 'login-link',
-      ...asked,
+      client: asked.client,
       ...who,
     })
     if (user !== undefined && account !== undefined) await loginLinks.help(user, account, asked)

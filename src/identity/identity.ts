@@ -12,6 +12,7 @@ import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
 import { HelpDesk } from './help-desk.js'
 import { Installation } from './installation.js'
+import { LinkSignIn } from './link-sign-in.js'
 import { Links } from './links.js'
 import { LoginLinks } from './login-links.js'
 import { NotMe } from './not-me.js'
@@ -40,6 +41,7 @@ export interface Identity {
   /** Mails about what happened to an account, each with a link to `notMe`. */
   readonly notices: Notices
   readonly notMe: NotMe
+  readonly linkSignIn: LinkSignIn
   readonly loginLinks: LoginLinks
   readonly helpDesk: HelpDesk
   readonly support: Support
@@ -113,6 +115,7 @@ export async function openIdentity(parts: {
     changePassword,
     notices,
     notMe,
+    linkSignIn,
     loginLinks,
     helpDesk,
     support,

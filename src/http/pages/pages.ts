@@ -7,6 +7,9 @@ import { isSameOrigin } from '../same-origin.js'
 import { showAccount } from './account.js'
 import { serveAsset } from './assets.js'
 import { sendEnrolCode, showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
+import { showHelp, submitHelp } from './help.js'
+import { showLink, submitLink } from './link.js'
+import { showLinkRequest, submitLinkRequest } from './link-request.js'
 import { commonData, type PagesParts } from './parts.js'
 import { helmetOptions } from './security-headers.js'
 import { showSignIn, submitSignIn } from './sign-in.js'
@@ -38,6 +41,12 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
 
   scope.get('/sign-in', on(showSignIn))
   scope.post('/sign-in', on(submitSignIn))
+  scope.get('/sign-in/link', on(showLinkRequest))
+  scope.post('/sign-in/link', on(submitLinkRequest))
+  scope.get('/link', on(showLink))
+  scope.post('/link', on(submitLink))
+  scope.get('/help', on(showHelp))
+  scope.post('/help', on(submitHelp))
   scope.get('/verify', on(showVerify))
   scope.post('/verify', on(submitVerify))
   scope.post('/verify/method', on(chooseMethod))

@@ -2,6 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import type { Outcome } from '../../access/decide.js'
 import type { SecondFactor } from '../../contracts.js'
 import type { ClientFacts } from '../../identity/client-facts.js'
+import type { HelpDesk } from '../../identity/help-desk.js'
+import type { LinkSignIn } from '../../identity/link-sign-in.js'
 import type { OpenSession, Sessions } from '../../identity/sessions.js'
 import type { PasswordInput, SignIn } from '../../identity/sign-in.js'
 import type { Cookies } from '../cookies.js'
@@ -39,6 +41,8 @@ export interface PagesParts extends PageLook {
   readonly formTokens: FormTokens
   readonly sessions: Pick<Sessions, 'find' | 'end'>
   readonly signIn: SignIn
+  readonly linkSignIn: LinkSignIn
+  readonly helpDesk: HelpDesk
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly entrance: Entrance
 }

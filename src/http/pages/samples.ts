@@ -42,6 +42,8 @@ export function samples(
     hasOtherWay: false,
   }
   const account = { ...always, methods: [] }
+  const link = { ...always, link: 'sample', kind: 'login' }
+  const help = { ...always, username: '', email: '', isOpen: true, isSent: false, again: '/', signIn: '/' }
   const error = { ...always, status: 502, code: 'internal', requestId: 'sample', title: 'Sample', sentence: 'Sample.' }
   return [
     ['sign-in', { ...always, username: '' }],
@@ -51,6 +53,22 @@ export function samples(
     ['sign-in', { ...always, fault: 'no-password' }],
     ['sign-in', { ...always, fault: 'refused' }],
     ['sign-in', { ...always, fault: 'busy' }],
+    ['sign-in', { ...always, linkRequest: '/' }],
+    ['link', { ...link, state: 'here' }],
+    ['link', { ...link, state: 'elsewhere', signedInAs: 'grace', notice: 'expired' }],
+    ['link', { ...link, state: 'other-browser' }],
+    ['link-over', { ...always, help: '/' }],
+    ['link-over', { ...always, help: '/', askAgain: '/' }],
+    ['link-request', help],
+    ['link-request', { ...help, fault: 'no-username' }],
+    ['link-request', { ...help, notice: 'expired' }],
+    ['link-request', { ...help, isSent: true }],
+    ['help', help],
+    ['help', { ...help, fault: 'no-username' }],
+    ['help', { ...help, fault: 'no-address' }],
+    ['help', { ...help, notice: 'expired' }],
+    ['help', { ...help, isSent: true }],
+    ['help', { ...help, isOpen: false }],
     ['verify', verify],
     ['verify', { ...verify, fault: 'empty' }],
     ['verify', { ...verify, fault: 'wrong', triesLeft: 1, otherMethods: [other] }],

@@ -63,7 +63,8 @@ function busyOrThrow(error: unknown): GatelodgeError {
 }
 
 function form(visit: Visit, returnTo: string, username: string): object {
-  return { token: visit.formTokenForAnybody('sign-in'), returnTo, username }
+  const linkRequest = visit.parts.linkSignIn.isOffered ? visit.own('/sign-in/link', returnTo) : undefined
+  return { token: visit.formTokenForAnybody('sign-in'), returnTo, username, linkRequest }
 }
 
 /** Where a visitor with a session goes instead of signing in; `undefined` when the password is needed (again). */

@@ -51,7 +51,7 @@ export class Visit {
   }
 
   /** The address of one of our pages, on the way to another one. */
-  own(page: string, returnTo = '/', notice?: 'again' | 'expired'): string {
+  own(page: string, returnTo = '/', notice?: 'again' | 'expired' | 'sent'): string {
     const query = new URLSearchParams()
     if (returnTo !== '/') query.set('return', returnTo)
     if (notice !== undefined) query.set('notice', notice)

@@ -100,6 +100,8 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
       formTokens: new FormTokens(createSecretKey(randomBytes(32)), now),
       sessions,
       signIn: house.signIn,
+      linkSignIn: house.linkSignIn,
+      helpDesk: house.helpDesk,
       secondFactors: factors,
       entrance: new SiteEntrance({ policy, gate, prefix, now }),
     },

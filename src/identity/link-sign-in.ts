@@ -1,0 +1,242 @@
+import type { Audit } from '../audit/audit.js'
+import type { SecondFactor, SentSecondFactor, User, UserDirectory } from '../contracts.js'
+import type { Messages } from '../messages/messages.js'
+import { codeLifetimeSeconds } from '../messages/sending.js'
+import type { Account, Accounts } from './accounts.js'
+import type { Afterwards } from './afterwards.js'
+import type { ClientFacts } from './client-facts.js'
+import type { Link, LinkKind, Links, LiveLink } from './links.js'
+import { canUseLink } from './login-links.js'
+import { nameHash } from './names.js'
+import type { AnswerOutcome, PasswordInput, PasswordOutcome } from './outcomes.js'
+import { hashOf } from './secret.js'
+import type { SignIn } from './sign-in.js'
+
+export interface LinkSignInParts {
+  readonly links: Links
+  readonly signIn: SignIn
+  readonly directory: UserDirectory
+  readonly accounts: Accounts
+  /** By the name YAML gives them. */
+  readonly factors: ReadonlyMap<string, SecondFactor>
+  readonly messages: Pick<Messages, 'send'>
+  readonly afterwards: Afterwards
+  readonly audit: Audit
+}
+
+/** What the page may show before the button is pressed. */
+export type LinkView =
+  | {
+      /** `here`: the browser that asked. `elsewhere`: another one, which has to confirm. */
+      readonly state: 'here' | 'elsewhere'
+      readonly kind: LinkKind
+      readonly purpose: Link['purpose']
+      readonly username: string
+      /** Where to go on to: as it was when the link was asked for. */
+      readonly returnTo?: string
+    }
+  /** The second step of a sign-in in another browser: nothing can be done with it in this one. */
+  | { readonly state: 'other-browser' }
+  /** Expired, used, revoked or never ours. */
+  | { readonly state: 'over' }
+
+export interface Redemption {
+  /** The value of this browser's pending cookie. */
+  readonly pendingToken: string | undefined
+  /** The visitor was told that another browser asked for it, and wants it all the same. */
+  readonly isConfirmed: boolean
+  readonly returnTo: string
+  readonly policy: PasswordInput['policy']
+  readonly client: ClientFacts
+  readonly sessionToken?: string
+}
+
+export type LinkOutcome =
+  | Exclude<PasswordOutcome, { outcome: 'refused' }>
+  | Extract<AnswerOutcome, { outcome: 'session' }>
+  /** Nothing was done, and the link is as good as it was. */
+  | { readonly outcome: 'unconfirmed' }
+  | { readonly outcome: 'over' }
+
+/** Signing in by a link: looked at as often as one likes, redeemed once. */
+export class LinkSignIn {
+  readonly #parts: LinkSignInParts
+  readonly #method: Offered | undefined
+
+  constructor(parts: LinkSignInParts) {
+    this.#parts = parts
+    this.#method = offered(parts.factors)
+  }
+
+  /** Whether a link may be asked for in place of the password. */
+  get isOffered(): boolean {
+    return this.#method !== undefined
+  }
+
+  /**
+   * Mails the user a link to sign in with. Returns at once and never throws: whether there is such a user shows in the
+   * mailbox and nowhere else.
+   */
+  askFor(
+    username: string,
+    asked: { readonly client: ClientFacts; readonly pendingToken: string; readonly returnTo: string },
+  ): void {
+    const method = this.#method
+    if (method === undefined) return
+    this.#parts.afterwards.begin('magic-link', asked.client, () => this.#mail(method, username, asked))
+  }
+
+  /** What the link would do in this browser. Changes nothing, however often: mail scanners follow links too. */
+  async look(token: string, pendingToken: string | undefined): Promise<LinkView> {
+    const live = await this.#parts.links.find(token)
+    if (live === undefined) return { state: 'over' }
+    const { link, account } = live
+    const isHere = isOf(link, pendingToken)
+    if (link.purpose === 'second-factor') {
+      if (!isHere) return { state: 'other-browser' }
+      if ((await this.#parts.signIn.pending(pendingToken))?.mode !== 'verify') return { state: 'over' }
+    }
+    return {
+      state: isHere ? 'here' : 'elsewhere',
+      kind: link.kind,
+      purpose: link.purpose,
+      username: account.username,
+      ...(link.returnTo === undefined ? {} : { returnTo: link.returnTo }),
+    }
+  }
+
+  /** Uses the link up and goes on from it, as far as policy lets it. */
+  async redeem(token: string, redemption: Redemption): Promise<LinkOutcome> {
+    const live = await this.#parts.links.find(token)
+    if (live === undefined) return this.#refuse(redemption, 'not-live')
+    const isHere = isOf(live.link, redemption.pendingToken)
+    if (live.link.purpose === 'second-factor') {
+      return isHere ? this.#asSecondFactor(live, redemption) : this.#refuse(redemption, 'other-browser', live)
+    }
+    if (!isHere && !redemption.isConfirmed) return { outcome: 'unconfirmed' }
+    return this.#inPlaceOfPassword(live, redemption)
+  }
+
+  async #asSecondFactor(live: LiveLink, redemption: Redemption): Promise<LinkOutcome> {
+    const { signIn, links } = this.#parts
+    const { pendingToken, client } = redemption
+    const method = live.link.method ?? ''
+    const result = await signIn.answerByLink(pendingToken, { method, client }, () => links.win(live.link))
+    if (result.outcome !== 'session') return this.#refuse(redemption, 'not-live', live)
+    await this.#record('success', redemption, live)
+    return result
+  }
+
+  async #inPlaceOfPassword(live: LiveLink, redemption: Redemption): Promise<LinkOutcome> {
+    const { directory, links, signIn } = this.#parts
+    const { link, account } = live
+    const [user] = await directory.find({ id: link.accountId })
+    const ask = user === undefined ? 'deny' : redemption.policy(account, user)
+    // Not used up by a place it may not be used from.
+    if (user === undefined || ask === 'deny') return this.#refuse(redemption, 'policy', live)
+    if (!(await links.win(link))) return this.#refuse(redemption, 'not-live', live)
+    await this.#record('success', redemption, live)
+    const { generation, installation, method } = link
+    const isBoth = method !== undefined && this.#countsAsBoth(method)
+    const { client, returnTo, sessionToken } = redemption
+    return signIn.proceed({
+      account: { ...account, generation },
+      user,
+      installation,
+      method: method ?? LOGIN_LINK,
+      provesBoth: isBoth,
+      // What policy asks for beside the password, the link has given too.
+      ask: isBoth ? 'none' : ask,
+      client,
+      returnTo,
+      ...(sessionToken === undefined ? {} : { sessionToken }),
+    })
+  }
+
+  async #mail(
+    { use, factor }: Offered,
+    username: string,
+    asked: { readonly client: ClientFacts; readonly pendingToken: string; readonly returnTo: string },
+  ): Promise<void> {
+    const { directory, links, messages, audit } = this.#parts
+    const { client, pendingToken, returnTo } = asked
+    const [user] = await directory.find({ username })
+    const account = user && (await this.#openTo(user))
+    if (user === undefined || account === undefined || factor.address(user) === undefined) {
+      const who = account ? { accountId: account.id, username: account.username } : { nameHash: nameHash(username) }
+      await audit.record({ event: 'code.sent', outcome: 'refused', client, method: use, ...who })
+      return
+    }
+    const { path, keep } = links.draw()
+    await messages.send({
+      user,
+      method: use,
+      client,
+      path,
+      purpose: 'sign-in',
+      keep: () =>
+        keep({
+          kind: 'magic',
+          purpose: 'sign-in',
+          account,
+          browser: hashOf(pendingToken),
+          method: use,
+          returnTo,
+          lifetimeSeconds: codeLifetimeSeconds.email,
+        }),
+    })
+  }
+
+  async #openTo(user: User): Promise<Account | undefined> {
+    const account = await this.#parts.accounts.open(user)
+    return canUseLink(account) ? account : undefined
+  }
+
+  #countsAsBoth(use: string): boolean {
+    const factor = this.#parts.factors.get(use)
+    return factor !== undefined && 'sends' in factor && factor.link?.countsAs === 'both'
+  }
+
+  async #refuse(redemption: Redemption, reason: string, live?: LiveLink): Promise<LinkOutcome> {
+    await this.#record('refused', redemption, live, reason)
+    return { outcome: 'over' }
+  }
+
+  #record(
+    outcome: 'success' | 'refused',
+    { client }: Redemption,
+    live: LiveLink | undefined,
+    reason?: string,
+  ): Promise<void> {
+    const { link, account } = live ?? {}
+    return this.#parts.audit.record({
+      event: 'sign-in.link',
+      outcome,
+      client,
+      ...(account === undefined ? {} : { accountId: account.id, username: account.username }),
+      ...(link === undefined ? {} : { method: link.method ?? LOGIN_LINK, details: { purpose: link.purpose } }),
+      ...(reason === undefined ? {} : { reason }),
+    })
+  }
+}
+
+/** How the audit and sessions call a link that stands for a lost password. */
+export const LOGIN_LINK = 'login-link'
+
+interface Offered {
+  readonly use: string
+  readonly factor: SentSecondFactor
+}
+
+function offered(factors: ReadonlyMap<string, SecondFactor>): Offered | undefined {
+  for (const [use, factor] of factors) {
+    if ('sends' in factor && factor.link?.signIn === true && factor.link.countsAs !== 'second-factor') {
+      return { use, factor }
+    }
+  }
+  return undefined
+}
+
+function isOf({ browser }: Link, pendingToken: string | undefined): boolean {
+  return browser !== undefined && pendingToken !== undefined && hashOf(pendingToken) === browser
+}
