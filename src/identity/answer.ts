@@ -10,7 +10,7 @@ export function isChecked(factor: SecondFactor): factor is CheckedSecondFactor {
   return !('sends' in factor)
 }
 
-/** Whether the gateway draws and sends the code for this factor. */
+/** Whether the gateway draws and sends the code for this factor: alone, or in the same mail as a link. */
 export function sendsCode(factor: SecondFactor): factor is SentSecondFactor {
-  return 'sends' in factor && factor.sends === 'code'
+  return 'sends' in factor
 }

@@ -2,6 +2,8 @@ import type { Logger } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
 import { codeLifetimeSeconds, type Sending } from '../messages/sending.js'
 import type { ClientFacts } from './client-facts.js'
+import type { Factors } from './factors.js'
+import type { Links } from './links.js'
 import type { SendOutcome, SentView } from './outcomes.js'
 import type { PendingSignIn } from './pending.js'
 import { drawToken } from './secret.js'
@@ -10,6 +12,8 @@ import { type CodePurpose, drawCode, hashOfCode, type SentCodes } from './sent-c
 export interface CodeSendingParts {
   readonly codes: SentCodes
   readonly messages: Pick<Messages, 'send' | 'waitForCode'>
+  readonly factors: Pick<Factors, 'sendsLink' | 'beganByMail'>
+  readonly links: Pick<Links, 'draw'>
   readonly log: Logger
   readonly now: () => number
   /** How long a page may be held, ms. */
@@ -64,9 +68,9 @@ export class CodeSending {
   }
 
   /** What a page may know of the code that stands for this pending sign-in, and of the next one. */
-  async view(pending: PendingSignIn, purpose: CodePurpose, ref: string): Promise<SentView> {
+  async view(pending: PendingSignIn, purpose: CodePurpose, ref: string, method: string): Promise<SentView> {
     const { codes, messages, now } = this.#parts
-    const [record, wait] = await Promise.all([codes.find(pending), messages.waitForCode(pending.accountId)])
+    const [record, wait] = await Promise.all([codes.find(pending), messages.waitForCode(pending.accountId, method)])
     const code = codes.live(record, purpose)
     const trouble = record.trouble?.ref === ref ? record.trouble : undefined
     return {
@@ -96,22 +100,36 @@ export class CodeSending {
   }
 
   async #send({ pending, token, ref, method, purpose, client, afterEnrolment }: CodeWanted): Promise<Sending> {
-    const { codes, messages, now } = this.#parts
+    const { codes, messages, factors, links, now } = this.#parts
     const id = drawToken().slice(0, 16)
     const code = drawCode()
     const hash = hashOfCode(token, { id, purpose }, code)
+    // The link is another way to give the same answer; only a sign-in can be ended by it.
+    const link = purpose === 'sign-in' && factors.sendsLink(method) ? links.draw() : undefined
     const sending = await messages.send({
       user: pending.user,
       method,
       client,
       code,
       purpose,
+      ...(link === undefined ? {} : { path: link.path }),
+      // A mail proves nothing to whoever came by a mail.
+      noFallback: factors.beganByMail(pending.via),
       ...(client.site === undefined ? {} : { host: client.site }),
       ...(afterEnrolment === undefined ? {} : { afterEnrolment }),
       // Before it leaves: a quick reader must not be turned away. On the way round by mail its time begins again.
-      keep: (via) => {
-        const expiresAt = now() + codeLifetimeSeconds[via] * 1000
-        return codes.keep(pending, { id, purpose, ref, method, hash, via, sentAt: now(), expiresAt, state: 'sending' })
+      keep: async (via) => {
+        const lifetimeSeconds = codeLifetimeSeconds[via]
+        const expiresAt = now() + lifetimeSeconds * 1000
+        await link?.keep({
+          kind: 'magic',
+          purpose: 'second-factor',
+          account: { id: pending.accountId, generation: pending.generation },
+          browser: pending.id,
+          method,
+          lifetimeSeconds,
+        })
+        await codes.keep(pending, { id, purpose, ref, method, hash, via, sentAt: now(), expiresAt, state: 'sending' })
       },
     })
     await codes.settle(pending, id, sending, ref)

@@ -60,10 +60,14 @@ export class HelpDesk {
     }
     const signIn = messages.link('/sign-in')
     // To the address on file and not as it was typed: `É` and `é` are one to us, and two mailboxes somewhere else.
-    for (const [to, names] of usernames) await messages.help('usernames', { to, client, values: { usernames: names, signIn } })
+    for (const [to, names] of usernames)
+      await messages.help('usernames', { to, client, values: { usernames: names, signIn } })
   }
 
-  async #mailLink(username: string, asked: { readonly client: ClientFacts; readonly pendingToken: string }): Promise<void> {
+  async #mailLink(
+    username: string,
+    asked: { readonly client: ClientFacts; readonly pendingToken: string },
+  ): Promise<void> {
     const { directory, loginLinks, audit } = this.#parts
     const [user] = await directory.find({ username })
     const account = user && (await this.#openTo(user))

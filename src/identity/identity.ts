@@ -10,6 +10,7 @@ import { CodeSending } from './code-sending.js'
 import { type DeviceSettings, Devices } from './devices.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
+import { Factors } from './factors.js'
 import { HelpDesk } from './help-desk.js'
 import { Installation } from './installation.js'
 import { LinkSignIn } from './link-sign-in.js'
@@ -84,7 +85,7 @@ export async function openIdentity(parts: {
   const pending = new PendingSignIns({ store, now })
   const attempts = new Attempts({ store, now })
   const codes = new SentCodes({ store, now })
-  const sending = new CodeSending({ ...parts, codes })
+  const sending = new CodeSending({ ...parts, codes, links, factors: new Factors({ ...parts, enrolments }) })
   const devices = new Devices({ ...parts, accounts })
   const backupCodes = new BackupCodes({ ...parts, notices })
   const recoveryCodes = new RecoveryCodes({ ...parts, accounts, devices, notices })
@@ -103,6 +104,7 @@ export async function openIdentity(parts: {
     backupCodes,
     waysBack,
   })
+  const linkSignIn = new LinkSignIn({ ...parts, accounts, links, signIn, afterwards })
   return {
     accounts,
     enrolments,

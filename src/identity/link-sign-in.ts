@@ -5,6 +5,7 @@ import { codeLifetimeSeconds } from '../messages/sending.js'
 import type { Account, Accounts } from './accounts.js'
 import type { Afterwards } from './afterwards.js'
 import type { ClientFacts } from './client-facts.js'
+import { LOGIN_LINK } from './factors.js'
 import type { Link, LinkKind, Links, LiveLink } from './links.js'
 import { canUseLink } from './login-links.js'
 import { nameHash } from './names.js'
@@ -145,8 +146,8 @@ export class LinkSignIn {
       installation,
       method: method ?? LOGIN_LINK,
       provesBoth: isBoth,
-      // What policy asks for beside the password, the link has given too.
-      ask: isBoth ? 'none' : ask,
+      // What policy asks for beside the password, the link has given too. It is no enrolment.
+      ask: isBoth && ask === 'second-factor' ? 'none' : ask,
       client,
       returnTo,
       ...(sessionToken === undefined ? {} : { sessionToken }),
@@ -174,6 +175,7 @@ export class LinkSignIn {
       client,
       path,
       purpose: 'sign-in',
+      byAnybody: true,
       keep: () =>
         keep({
           kind: 'magic',
@@ -219,9 +221,6 @@ export class LinkSignIn {
     })
   }
 }
-
-/** How the audit and sessions call a link that stands for a lost password. */
-export const LOGIN_LINK = 'login-link'
 
 interface Offered {
   readonly use: string

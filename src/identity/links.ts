@@ -34,7 +34,8 @@ export interface Link {
 }
 
 export interface LinkWanted extends Pick<Link, 'kind' | 'purpose' | 'browser' | 'method' | 'returnTo'> {
-  readonly account: Account
+  /** Its generation is the one that held when the right to the link was proven. */
+  readonly account: Pick<Account, 'id' | 'generation'>
   readonly lifetimeSeconds: number
 }
 

@@ -92,6 +92,8 @@ export interface PendingView {
   readonly show?: Json
   /** For a method whose code the gateway sends: what became of it. */
   readonly sent?: SentView
+  /** Methods by mail are left out: the sign-in was begun by a link in a mail, and another mail would prove nothing more. */
+  readonly mailProvesNothing?: boolean
   /** Answers that would be judged now, over all methods and sessions of the account. */
   readonly triesLeft: number
   /** Set while none would be. */

@@ -102,12 +102,53 @@ export class SignIn {
     }
     const remembered = await this.#openByDevice(input, verdict, known, start)
     if (remembered !== undefined) return remembered
-    if (ask === 'none') return { outcome: 'session', ...(await sessions.open({ ...start, client: input.client })) }
-    const begin = { ...start, returnTo: input.returnTo }
-    const { outcome, token, pending } = await this.#begin(account, begin, this.#isStrict ? 'second-factor' : ask)
-    // Without asking: whoever gave the right password wants the code now.
-    if (pending.challenge !== undefined) await this.#sendFirst(account, pending, token, input.client)
-    return { outcome, pendingToken: token }
+    return this.#goOn(account, { ...start, returnTo: input.returnTo }, ask, input.client)
+  }
+
+  /** Goes on from a proof that was given by a link, the way a right password does. */
+  async proceed(proven: Proven): Promise<SignedInOrPending> {
+    const { account, user, installation, method, provesBoth, ask, client, returnTo, sessionToken } = proven
+    const old = await this.#parts.sessions.find(sessionToken)
+    const now = this.#parts.now()
+    const start = {
+      user,
+      generation: account.generation,
+      installation,
+      passwordAt: now,
+      ...(provesBoth ? { secondFactorAt: now } : {}),
+      via: [method],
+      ...(old === undefined ? {} : { replaces: old.session.id }),
+      returnTo,
+    }
+    return this.#goOn(account, start, ask, client)
+  }
+
+  /**
+   * The second step by a link that was opened in the browser that waits for it. No guess: it has 256 bits.
+   * @param win uses the link up; true for one caller only
+   */
+  async answerByLink(
+    pendingToken: string | undefined,
+    { method, client }: { readonly method: string; readonly client: ClientFacts },
+    win: () => Promise<boolean>,
+  ): Promise<Extract<AnswerOutcome, { outcome: 'session' | 'expired' }>> {
+    const live = await this.#live(pendingToken, 'verify')
+    const id = live?.account.enrolled.find((enrolled) => enrolled.method === method)?.id
+    const used = id === undefined ? undefined : live && (await this.#parts.enrolments.find(live.account, id))
+    if (live === undefined || used === undefined) return { outcome: 'expired' }
+    if (this.#factors.isSameProof(method, live.pending.user, live.pending.via)) return { outcome: 'expired' }
+    if (!(await win()) || !(await this.#parts.pending.win(live.pending))) return { outcome: 'expired' }
+    await this.#parts.enrolments.touch(used)
+    const { id: accountId, username } = live.account
+    await this.#parts.audit.record({
+      event: 'sign-in.second-factor',
+      outcome: 'success',
+      accountId,
+      username,
+      client,
+      method,
+    })
+    return this.#open(live.pending, method, client)
   }
 
   /** A session in which the remembered device of this browser stands for the second factor, where policy lets it. */
@@ -171,11 +212,15 @@ export class SignIn {
     return {
       username: user.username,
       mode,
-      methods: mode === 'verify' ? this.#factors.enrolled(live.account, user) : this.#factors.available(user),
+      methods:
+        mode === 'verify'
+          ? this.#factors.enrolled(live.account, user, live.pending.via)
+          : this.#factors.available(user),
       recoveryCodeOnly: mode === 'verify' && live.account.enrolled.length === 0,
       ...(method === undefined ? {} : { method }),
       ...(show === undefined ? {} : { show }),
       ...(sent === undefined ? {} : { sent }),
+      ...(this.#withholdsMail(live) ? { mailProvesNothing: true } : {}),
       triesLeft: Math.min(tries, sent?.code?.triesLeft ?? tries),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       returnTo,
@@ -187,7 +232,7 @@ export class SignIn {
   async choose(pendingToken: string | undefined, enrolmentId: string, client: ClientFacts): Promise<ChooseOutcome> {
     const live = await this.#live(pendingToken, 'verify')
     if (live === undefined) return { outcome: 'expired' }
-    const challenge = await this.#factors.ask(live.pending.user, live.account, enrolmentId)
+    const challenge = await this.#factors.ask(live.pending.user, live.account, enrolmentId, live.pending.via)
     const asked = challenge && (await this.#parts.pending.change(live.pending, (now) => ({ ...now, challenge })))
     if (challenge === undefined || asked === undefined) return { outcome: 'expired' }
     if (!this.#factors.sendsCode(challenge.method)) return { outcome: 'chosen' }
@@ -292,6 +337,26 @@ export class SignIn {
     return this.#parts.settings.unenrolled === 'recovery-code'
   }
 
+  /** After the first proof: a session, or what is outstanding. */
+  async #goOn(
+    account: Account,
+    { returnTo, ...start }: Omit<SessionStart, 'client'> & { readonly returnTo: string },
+    ask: 'none' | 'second-factor' | 'enrol',
+    client: ClientFacts,
+  ): Promise<SignedInOrPending> {
+    if (ask === 'none') return { outcome: 'session', ...(await this.#parts.sessions.open({ ...start, client })) }
+    const wanted = this.#isStrict ? 'second-factor' : ask
+    const { outcome, token, pending } = await this.#begin(account, { ...start, returnTo }, wanted)
+    // Without asking: whoever gave the right password wants the code now.
+    if (pending.challenge !== undefined) await this.#sendFirst(account, pending, token, client)
+    return { outcome, pendingToken: token }
+  }
+
+  /** Whether a method is left out because it would prove the mailbox a second time. */
+  #withholdsMail({ pending, account }: Live): boolean {
+    return account.enrolled.some(({ method }) => this.#factors.isSameProof(method, pending.user, pending.via))
+  }
+
   async #begin(
     account: Account,
     start: Omit<PendingSignIn, 'id' | 'accountId' | 'mode' | 'openedAt' | 'expiresAt'>,
@@ -299,7 +364,7 @@ export class SignIn {
   ): Promise<OpenedPending & { readonly outcome: 'verify' | 'enrol' }> {
     // Whoever has a factor is asked for it: taking over another one must not be a way round it.
     const mode = ask === 'enrol' && account.enrolled.length === 0 ? 'enrol' : 'verify'
-    const challenge = mode === 'verify' ? await this.#factors.askFirst(start.user, account) : undefined
+    const challenge = mode === 'verify' ? await this.#factors.askFirst(start.user, account, start.via) : undefined
     const first = challenge === undefined ? {} : { challenge }
     return { outcome: mode, ...(await this.#parts.pending.open({ ...start, accountId: account.id, mode, ...first })) }
   }
@@ -318,7 +383,7 @@ export class SignIn {
     const { mode, challenge, enrolling } = pending
     const method = mode === 'verify' ? challenge?.method : enrolling?.method
     if (method === undefined || !this.#factors.sendsCode(method)) return undefined
-    return this.#parts.sending.view(pending, purposeOf(pending), challenge?.enrolmentId ?? method)
+    return this.#parts.sending.view(pending, purposeOf(pending), challenge?.enrolmentId ?? method, method)
   }
 
   /** A code that was sent: judged by what was kept of it, and used up with the pending sign-in it belongs to. */
@@ -351,13 +416,18 @@ export class SignIn {
   ): Promise<AnswerOutcome> {
     const result = await this.#answer.judge({ account, ...guess }, judge)
     if (result.outcome !== 'right') return result
+    return this.#open(pending, guess.method, guess.client)
+  }
+
+  /** The session a pending sign-in ends in. */
+  async #open(
+    pending: PendingSignIn,
+    method: string,
+    client: ClientFacts,
+  ): Promise<Extract<AnswerOutcome, { outcome: 'session' }>> {
     const { accountId: _, id: __, ...start } = pending
-    const opened = await this.#parts.sessions.open({
-      ...start,
-      secondFactorAt: this.#parts.now(),
-      via: [...pending.via, guess.method],
-      client: guess.client,
-    })
+    const secondFactorAt = this.#parts.now()
+    const opened = await this.#parts.sessions.open({ ...start, secondFactorAt, via: [...pending.via, method], client })
     return { outcome: 'session', ...opened, returnTo: pending.returnTo }
   }
 
@@ -399,6 +469,25 @@ export class SignIn {
     return { pending, account }
   }
 }
+
+/** A first proof that was given by a link. */
+export interface Proven {
+  /** As it was when the link was issued: a revocation since then ends what is opened by it. */
+  readonly account: Account
+  readonly user: User
+  readonly installation: number
+  /** For the audit, and for what it proves. */
+  readonly method: string
+  /** The operator lets it stand for both steps. */
+  readonly provesBoth: boolean
+  readonly ask: 'none' | 'second-factor' | 'enrol'
+  readonly client: ClientFacts
+  readonly returnTo: string
+  /** The session this browser has already: it ends when the new one opens. */
+  readonly sessionToken?: string
+}
+
+type SignedInOrPending = Exclude<PasswordOutcome, { outcome: 'refused' }>
 
 interface Live {
   readonly pending: PendingSignIn

@@ -77,8 +77,8 @@ export class Messages {
   }
 
   /** Seconds until the account may be sent another code; `undefined`: now. Takes nothing. */
-  waitForCode(accountId: string): Promise<number | undefined> {
-    return this.budget.waitForTurn(accountId, 'code')
+  waitForCode(accountId: string, method: string): Promise<number | undefined> {
+    return this.budget.waitForTurn(accountId, this.#methods.get(method)?.factor.sends ?? 'code')
   }
 
   /** An address of ours as it stands in messages. @param path under the prefix, with its leading slash */
@@ -94,14 +94,14 @@ export class Messages {
   async send(secret: SecretToSend): Promise<Sending> {
     const { user, method, purpose, code } = secret
     const { factor, way } = this.#methods.get(method) ?? refuseMethod(method)
-    const spends = factor.sends === 'link' ? 'link' : 'code'
+    const spends = secret.byAnybody ? 'help' : factor.sends === 'link' ? 'link' : 'code'
     const turn = await this.budget.takeTurn(user.id, spends, secret.afterEnrolment)
     if (turn !== undefined) return { outcome: 'wait', retryAfterSeconds: turn.retryAfterSeconds }
     const to = factor.address(user)
     const problem = to === undefined ? 'no-address' : await this.#hand(secret, spends, way, to)
     if (problem === undefined) return this.#sent(secret, to ?? '')
     const isMail = to !== undefined && channelOf(to) === 'email'
-    const { fallback } = this.#parts.settings
+    const fallback = this.#parts.settings.fallback && secret.noFallback !== true
     // A code that came by mail proves nothing about the number it was meant for.
     if (!fallback || isMail || purpose === 'enrolment' || code === undefined || this.#mail === undefined) {
       return this.#failed(secret, problem)
@@ -200,7 +200,7 @@ export class Messages {
 
   async #hand(
     secret: SecretToSend,
-    purpose: 'code' | 'link',
+    purpose: 'code' | 'link' | 'help',
     way: Delivery<FactorMessage>,
     to: string,
   ): Promise<Problem | undefined> {

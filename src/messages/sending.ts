@@ -30,6 +30,10 @@ export interface SecretToSend {
   readonly host?: string
   /** The first code of a sign-in right after an enrolment is not held up by the enrolment's own. */
   readonly afterEnrolment?: boolean
+  /** Asked for without any proof: limited by the mailbox, so that a stranger does not use up what the user may send. */
+  readonly byAnybody?: boolean
+  /** Not by mail when it cannot go by text message. */
+  readonly noFallback?: boolean
   /**
    * Called once it may be sent, before it is handed over: the moment to keep its hash, and for what was sent before to die.
    * Called again when it goes another way. Not called where nothing is sent.

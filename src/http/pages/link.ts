@@ -38,7 +38,8 @@ export async function submitLink(visit: Visit): Promise<FastifyReply> {
 async function showLinkOf(visit: Visit, link: string, notice?: 'expired'): Promise<FastifyReply> {
   const view = await visit.parts.linkSignIn.look(link, visit.pendingToken)
   if (view.state === 'over') return showOver(visit)
-  if (view.state === 'other-browser') return visit.page('link', { state: view.state, startAgain: visit.own('/sign-in') })
+  if (view.state === 'other-browser')
+    return visit.page('link', { state: view.state, startAgain: visit.own('/sign-in') })
   const { state, kind, username } = view
   const open = await visit.session()
   const data = {
