@@ -112,12 +112,12 @@ export class EmbeddedStore implements Store {
   #sweepAfter(pause: number): void {
     this.#sweeping = setTimeout(async () => {
       const sweeping = this.#sweeping
-      const atMost = 500
+      const atMost = 100 // 3 ms
       const swept = await this.#entries.sweep(atMost).catch((error: unknown) => {
         if (this.#sweeping) this.#log.error({ err: error }, 'expired entries could not be removed from the store')
         return 0
       })
-      if (this.#sweeping === sweeping) this.#sweepAfter(swept === atMost ? 20 : this.#sweepPause)
+      if (this.#sweeping === sweeping) this.#sweepAfter(swept === atMost ? 10 : this.#sweepPause)
     }, pause).unref()
   }
 }

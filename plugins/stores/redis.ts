@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { definePlugin, type Json, type Logger, type Store } from '../../src/contracts.js'
 import { Connection, type Script } from './redis/connection.js'
 import { add, increment, remove, repair, set, swap, sweep } from './redis/scripts.js'
+import { warnOfForgetting } from './redis/server-settings.js'
 
 /** What a {@link RedisStore} is built from. */
 export interface RedisStoreOptions {
@@ -201,6 +202,7 @@ export default definePlugin({
   }),
   async create({ url, keyPrefix, timeoutSeconds, sweepSeconds }, { now, log }): Promise<Store> {
     const connection = await Connection.open({ url, deadline: timeoutSeconds * 1000, log })
+    await warnOfForgetting(connection, log)
     return new RedisStore({ connection, keyPrefix, now, log, sweepSeconds })
   },
 })

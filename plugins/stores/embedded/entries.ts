@@ -102,7 +102,7 @@ export class Entries {
   }
 
   /** Removes at most so many entries that have expired, and says how many; costs nothing when there are none. */
-  async sweep(atMost = 500): Promise<number> {
+  async sweep(atMost: number): Promise<number> {
     this.#checkOpen()
     this.#file.root.readerCheck()
     this.#file.expiries.resetReadTxn()

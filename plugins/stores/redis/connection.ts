@@ -69,7 +69,8 @@ export class Connection {
     try {
       return await answer
     } catch (cause) {
-      if (cause instanceof Late) this.#lost(cause)
+      // A server that became a replica stays one: behind the same name another may be the one to write to by now.
+      if (cause instanceof Late || (cause instanceof Error && cause.message.startsWith('READONLY'))) this.#lost(cause)
       throw new Error(`The store could not be asked: ${reason(cause)}`, { cause })
     } finally {
       this.#asked.delete(answer)
