@@ -13,7 +13,11 @@ const sentences = new Map(
     'sign-in.link': (fields) => `${whoOf(fields)} came in by a link`,
     'session.opened': (fields) => `${whoOf(fields)} is signed in`,
     'session.ended': (fields) => `${whoOf(fields)} is signed out`,
-    'code.sent': (fields) => `a code is on its way to ${whoOf(fields)}`,
+    'code.sent': (fields) =>
+      fields['outcome'] === 'success'
+        ? `a code is on its way to ${whoOf(fields)}`
+        : `no code could be sent to ${whoOf(fields)}`,
+    'code.fallback': (fields) => `the text message to ${whoOf(fields)} did not go, so the code goes by mail`,
     'factor.enrolled': (fields) => `${whoOf(fields)} set up a second factor`,
     'throttle.on': () => 'too many tries: answers wait now',
     'access.denied': (fields) => `${whoOf(fields)} was not let in`,

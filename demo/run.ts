@@ -29,6 +29,7 @@ export interface DemoUser {
   readonly username: string
   readonly password: string
   readonly email: string
+  readonly mobile: string
   readonly role: 'owner' | 'user'
 }
 
@@ -86,7 +87,8 @@ export async function runDemo({
       log: { write: (line) => tell(terminal, line) },
     })
     cleanUp.push(() => gateway.close())
-    const users = [newUser('olivia', 'owner'), newUser('ben', 'user')]
+    // Numbers that are kept for fiction, so that no message could ever reach anybody.
+    const users = [newUser('olivia', 'owner', '+12025550171'), newUser('ben', 'user', '+12025550143')]
     for (const user of users) await gateway.addUser(user)
     terminal.write(greeting(url, users, terminal.isTTY === true && process.env['NO_COLOR'] === undefined))
     return { url, users, close }
@@ -106,8 +108,9 @@ function greeting(url: string, users: readonly DemoUser[], colour: boolean): str
     undefined,
     ...users.map(({ username, password, role }) => `Sign in    ${username.padEnd(8)} ${password}   (${role})`),
     undefined,
-    'The Office page asks for a code: take an authenticator app,',
-    'or copy the key from the page into one on this computer.',
+    'The Office page asks for a code: by text message, by e-mail,',
+    'or from an authenticator app. Nothing is sent: what would be',
+    'stands below, where it says "outbox".',
     undefined,
     'Stop       Ctrl+C',
     undefined,
@@ -120,8 +123,8 @@ function tell(terminal: { write(text: string): unknown }, line: string): void {
   if (note !== undefined) terminal.write(`  ${note}\n`)
 }
 
-function newUser(username: string, role: DemoUser['role']): DemoUser {
-  return { username, role, email: `${username}@example.com`, password: newPassword() }
+function newUser(username: string, role: DemoUser['role'], mobile: string): DemoUser {
+  return { username, role, mobile, email: `${username}@example.com`, password: newPassword() }
 }
 
 /** Three groups of four out of 31 signs that cannot be mistaken for each other: 59 bits. */
