@@ -25,6 +25,7 @@ export const errors = {
   'sign-in.throttled': { status: 429, sentence: 'There were too many tries. Wait, then try again.' },
   'link.over': { status: 410, sentence: 'This link has expired or was used already. Ask for a new one.' },
   'help.incomplete': { status: 422, sentence: 'The username or e-mail address is missing, or is not one.' },
+  'account.refused': { status: 422, sentence: 'This could not be changed: something in the form is not right.' },
   'password.busy': {
     status: 503,
     sentence: 'Too many people are signing in at this moment. Try again in a few seconds.',

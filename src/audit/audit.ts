@@ -17,6 +17,7 @@ export type AuditEvent =
   | 'factor.removed'
   | 'factor.reset'
   | 'password.changed'
+  | 'account.changed'
   | 'session.opened'
   | 'session.ended'
   | 'session.cleared'

@@ -1,7 +1,20 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /** What a form may be used for: a token of one page is worth nothing on another. */
-export type FormPurpose = 'link' | 'help' | 'magic-link' | 'sign-in' | 'verify' | 'enrol' | 'sign-out'
+export type FormPurpose =
+  | 'link'
+  | 'help'
+  | 'magic-link'
+  | 'sign-in'
+  | 'verify'
+  | 'enrol'
+  | 'sign-out'
+  | 'prove'
+  | 'password'
+  | 'contact'
+  | 'factors'
+  | 'sessions'
+  | 'not-me'
 
 const LIFETIME_SECONDS = 12 * 60 * 60
 

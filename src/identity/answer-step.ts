@@ -3,6 +3,7 @@ import type { Account } from './accounts.js'
 import { cleanAnswer } from './answer.js'
 import type { Attempts } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
+import type { Notices } from './notices.js'
 
 /** An answer to a second factor's question, of whatever kind. */
 export interface Guess {
@@ -28,10 +29,12 @@ export type GuessOutcome =
 export class AnswerStep {
   readonly #attempts: Attempts
   readonly #audit: Audit
+  readonly #notices: Notices
 
-  constructor({ attempts, audit }: { attempts: Attempts; audit: Audit }) {
+  constructor({ attempts, audit, notices }: { attempts: Attempts; audit: Audit; notices: Notices }) {
     this.#attempts = attempts
     this.#audit = audit
+    this.#notices = notices
   }
 
   async judge({ account, method, text, client }: Guess, judge: Judge): Promise<GuessOutcome> {
@@ -54,6 +57,10 @@ export class AnswerStep {
             details: { budget: 'second-factor', seconds: spend.blocksSeconds },
           }),
       ])
+      // Whoever gets this far knows the password.
+      if (spend.blocksSeconds !== undefined) {
+        this.#notices.tellOf('many-failures', account.id, { values: { count: spend.failures ?? 0 }, client })
+      }
       return this.#wrong(account)
     }
     await this.#attempts.secondStepWasRight(account.id, spend.receipt)

@@ -7,6 +7,8 @@ export type Spend =
       readonly allowed: true
       readonly receipt: Receipt /** Set by this try: nobody gets another one for so long. */
       readonly blocksSeconds?: number
+      /** How many have failed of late, this one among them if it does. */
+      readonly failures?: number
     }
   | { readonly allowed: false; readonly retryAfterSeconds: number }
 
@@ -78,7 +80,8 @@ export class Attempts {
     )
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
     // Whichever of the two this try was the last of; both is rare, and the longer one is worth writing down.
-    return allowed(now, Math.max(delayMs(kept?.failures ?? 0), (network.blocksSeconds ?? 0) * 1000))
+    const failures = kept?.failures ?? 0
+    return { ...allowed(now, Math.max(delayMs(failures), (network.blocksSeconds ?? 0) * 1000)), failures }
   }
 
   /** The password was right: the account's failures are forgotten, and the network gets its one try back. */
@@ -118,7 +121,7 @@ export class Attempts {
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
     const blocksMs = kept === undefined ? 0 : secondStepWaitMs(kept, now)
     const receipt = blocksMs > 0 ? { at: now, beforeBlock: previous } : { at: now }
-    return { ...allowed(now, blocksMs), receipt }
+    return { ...allowed(now, blocksMs), receipt, failures: kept?.tries.length ?? 0 }
   }
 
   /** The answer was right, so it was no failure: this one try is given back, and nothing else. */

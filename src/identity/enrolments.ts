@@ -98,6 +98,17 @@ export class Enrolments {
     return changed?.preferred === id && changed.enrolled.some((enrolled) => enrolled.id === id)
   }
 
+  /** @returns it as it is now; `undefined` when the account has no such enrolment */
+  async rename(account: Account, id: string, name: string): Promise<Enrolment | undefined> {
+    if (!account.enrolled.some((enrolled) => enrolled.id === id)) return undefined
+    return this.#records.change(key(account.id, id), (enrolment) => enrolment && { ...enrolment, name })
+  }
+
+  /** Drops the record of an enrolment the account names no more. */
+  async forget(accountId: string, id: string): Promise<void> {
+    await this.#records.delete(key(accountId, id))
+  }
+
   /**
    * Takes every second factor off the account and ends what they had opened, in one write; the records follow.
    * @returns how many there were; `undefined` when there is no such account

@@ -5,6 +5,7 @@ import { Accounts } from './accounts.js'
 import { Afterwards } from './afterwards.js'
 import { Attempts } from './attempts.js'
 import { BackupCodes } from './backup-codes.js'
+import { Browsers } from './browsers.js'
 import { ChangePassword } from './change-password.js'
 import { CodeSending } from './code-sending.js'
 import { type DeviceSettings, Devices } from './devices.js'
@@ -16,8 +17,9 @@ import { Installation } from './installation.js'
 import { LinkSignIn } from './link-sign-in.js'
 import { Links } from './links.js'
 import { LoginLinks } from './login-links.js'
-import { NotMe } from './not-me.js'
+import { NotMe, type Recover } from './not-me.js'
 import { Notices } from './notices.js'
+import { OwnAccount } from './own-account.js'
 import { PendingSignIns } from './pending.js'
 import { RecoveryCodes } from './recovery-codes.js'
 import { Sealed } from './sealed.js'
@@ -39,6 +41,8 @@ export interface Identity {
   /** Backup codes while they may be shown. */
   readonly sealed: Sealed
   readonly changePassword: ChangePassword
+  /** What users change about themselves. */
+  readonly own: OwnAccount
   /** Mails about what happened to an account, each with a link to `notMe`. */
   readonly notices: Notices
   readonly notMe: NotMe
@@ -74,12 +78,16 @@ export async function openIdentity(parts: {
   const accounts = new Accounts({ store, epoch, now })
   const enrolments = new Enrolments({ store, accounts, now })
   const sessions = new Sessions({ ...parts, accounts, epoch, installation })
-  const notMe = new NotMe({ ...parts, accounts, sessions })
-  const notices = new Notices({ ...parts, notMe })
-  const changePassword = new ChangePassword({ ...parts, accounts, sessions, notices })
   const links = new Links({ store, accounts, installation, now })
   const loginLinks = new LoginLinks({ ...parts, links })
   const afterwards = new Afterwards(parts)
+  const recover: Recover = (user, account, client) =>
+    afterwards.begin('recovery', client, () => loginLinks.help(user, account, { client }))
+  const notMe = new NotMe({ ...parts, accounts, sessions, recover })
+  const notices = new Notices({ ...parts, notMe })
+  const browsers = new Browsers({ store, notices })
+  const changePassword = new ChangePassword({ ...parts, accounts, sessions, notices })
+  const own = new OwnAccount({ ...parts, accounts, enrolments, sessions, changePassword, notices })
   const helpDesk = new HelpDesk({ ...parts, accounts, loginLinks, afterwards })
   const support = new Support({ ...parts, loginLinks })
   const pending = new PendingSignIns({ store, now })
@@ -99,6 +107,8 @@ export async function openIdentity(parts: {
     attempts,
     codes,
     sending,
+    notices,
+    browsers,
     installation,
     devices,
     backupCodes,
@@ -115,6 +125,7 @@ export async function openIdentity(parts: {
     devices,
     sealed: new Sealed(parts),
     changePassword,
+    own,
     notices,
     notMe,
     linkSignIn,

@@ -26,13 +26,12 @@ export interface NotMeView {
 
 export interface NotMeDone {
   readonly account: Account
-  readonly notice: Notice
-  /**
-   * Whom to send a login link. Left out where the address of the account is not the one this link was sent to: whoever
-   * changed it would get the way back in.
-   */
-  readonly recover?: User
+  /** Whether a login link is on its way. If not, somebody has to help. */
+  readonly isRecovering: boolean
 }
+
+/** Sends somebody who was locked out a way back in; not to be waited for. */
+export type Recover = (user: User, account: Account, client: ClientFacts) => void
 
 /**
  * The way out for somebody who reads about a change that was not theirs: ends whatever is open for the account. It opens
@@ -43,6 +42,7 @@ export class NotMe {
   readonly #directory: UserDirectory
   readonly #accounts: Accounts
   readonly #sessions: Sessions
+  readonly #recover: Recover | undefined
   readonly #now: () => number
 
   constructor(parts: {
@@ -50,12 +50,14 @@ export class NotMe {
     directory: UserDirectory
     accounts: Accounts
     sessions: Sessions
+    recover?: Recover
     now: () => number
   }) {
     this.#records = new Records(parts.store, 'not-me/')
     this.#directory = parts.directory
     this.#accounts = parts.accounts
     this.#sessions = parts.sessions
+    this.#recover = parts.recover
     this.#now = parts.now
   }
 
@@ -84,10 +86,12 @@ export class NotMe {
     // Everything is ended before the link is used up: a gateway that dies in between leaves it good for another try.
     const account = await this.#sessions.endAll(link.accountId, { client, reason: `not-me: ${link.notice}` })
     if (!(await this.#records.delete(hashOf(token))) || account === undefined) return undefined
-    const { accountId, notice } = link
-    const [user] = await this.#directory.find({ id: accountId })
+    const [user] = await this.#directory.find({ id: link.accountId })
+    // Not where the address was changed since the mail: whoever did that would get the way back in.
     const isTheirs = user?.email !== undefined && addressHash(user.email) === link.to
-    return { account, notice, ...(isTheirs ? { recover: user } : {}) }
+    if (!isTheirs || this.#recover === undefined) return { account, isRecovering: false }
+    this.#recover(user, account, client)
+    return { account, isRecovering: true }
   }
 
   async #find(token: string): Promise<NotMeLink | undefined> {

@@ -1,4 +1,5 @@
-import type { Logger, User } from '../contracts.js'
+import { setImmediate as afterTheAnswer } from 'node:timers/promises'
+import type { Logger, User, UserDirectory } from '../contracts.js'
 import type { Mails, Notice } from '../messages/mails.js'
 import type { Messages } from '../messages/messages.js'
 import type { ClientFacts } from './client-facts.js'
@@ -13,17 +14,20 @@ export interface Told<Name extends Notice> {
   readonly to?: string
 }
 
+interface NoticesParts {
+  readonly messages: Pick<Messages, 'notify'>
+  readonly notMe: Pick<NotMe, 'issue'>
+  readonly directory: Pick<UserDirectory, 'find'>
+  readonly log: Logger
+}
+
 /** Tells users by mail what happened to their account, each time with a link for "this was not me". */
 export class Notices {
-  readonly #messages: Pick<Messages, 'notify'>
-  readonly #notMe: Pick<NotMe, 'issue'>
-  readonly #log: Logger
+  readonly #parts: NoticesParts
   readonly #underway = new Set<Promise<void>>()
 
-  constructor(parts: { messages: Pick<Messages, 'notify'>; notMe: Pick<NotMe, 'issue'>; log: Logger }) {
-    this.#messages = parts.messages
-    this.#notMe = parts.notMe
-    this.#log = parts.log
+  constructor(parts: NoticesParts) {
+    this.#parts = parts
   }
 
   /**
@@ -31,8 +35,22 @@ export class Notices {
    * its time that a mail is sent. Never throws.
    */
   tell<Name extends Notice>(name: Name, about: Told<Name>): void {
-    const work = this.#tell(name, about).finally(() => this.#underway.delete(work))
-    this.#underway.add(work)
+    this.#begin(name, () => this.#send(name, about))
+  }
+
+  /** The same for whoever this account belongs to. */
+  tellOf<Name extends Notice>(name: Name, accountId: string, about: Omit<Told<Name>, 'user'>): void {
+    this.#begin(name, async () => {
+      const [user] = await this.#parts.directory.find({ id: accountId })
+      if (user !== undefined) await this.#send(name, { ...about, user })
+    })
+  }
+
+  /** The same, where it turns out to be worth telling. */
+  tellIf<Name extends Notice>(isNews: () => Promise<boolean>, name: Name, about: Told<Name>): void {
+    this.#begin(name, async () => {
+      if (await isNews()) await this.#send(name, about)
+    })
   }
 
   /** Resolves when nothing is being told any more. */
@@ -40,15 +58,23 @@ export class Notices {
     while (this.#underway.size > 0) await Promise.allSettled(this.#underway)
   }
 
-  async #tell<Name extends Notice>(name: Name, about: Told<Name>): Promise<void> {
+  #begin(mail: Notice, work: () => Promise<void>): void {
+    const done = afterTheAnswer()
+      .then(work)
+      .catch((error) => {
+        const reason = error instanceof Error ? error.message : 'unknown'
+        this.#parts.log.error({ mail, reason }, 'A mail was not sent')
+      })
+      .then(() => {
+        this.#underway.delete(done)
+      })
+    this.#underway.add(done)
+  }
+
+  async #send<Name extends Notice>(name: Name, about: Told<Name>): Promise<void> {
     const { user, to = user.email } = about
     if (to === undefined) return
-    try {
-      const notMe = await this.#notMe.issue({ accountId: user.id, notice: name, to })
-      await this.#messages.notify(name, { ...about, to, notMe })
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : 'unknown'
-      this.#log.error({ mail: name, reason }, 'A mail was not sent')
-    }
+    const notMe = await this.#parts.notMe.issue({ accountId: user.id, notice: name, to })
+    await this.#parts.messages.notify(name, { ...about, to, notMe })
   }
 }

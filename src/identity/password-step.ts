@@ -6,6 +6,7 @@ import type { Attempts, PasswordTry, Receipt } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { KnownDevice } from './devices.js'
 import { nameHash } from './names.js'
+import type { Notices } from './notices.js'
 import type { PasswordInput } from './outcomes.js'
 
 /** What became of a password. */
@@ -27,12 +28,20 @@ export class PasswordStep {
   readonly #accounts: Accounts
   readonly #attempts: Attempts
   readonly #audit: Audit
+  readonly #notices: Notices
 
-  constructor(parts: { directory: UserDirectory; accounts: Accounts; attempts: Attempts; audit: Audit }) {
+  constructor(parts: {
+    directory: UserDirectory
+    accounts: Accounts
+    attempts: Attempts
+    audit: Audit
+    notices: Notices
+  }) {
     this.#directory = parts.directory
     this.#accounts = parts.accounts
     this.#attempts = parts.attempts
     this.#audit = parts.audit
+    this.#notices = parts.notices
   }
 
   /** @param device of this browser: its own user has a budget there that no stranger can use up */
@@ -50,6 +59,9 @@ export class PasswordStep {
         this.#record('refused', client, attempt, account, reason ?? 'policy'),
         this.#recordThrottle('throttle.on', client, attempt, account, spend.blocksSeconds),
       ])
+      if (account !== undefined && isWorthTelling(spend.failures ?? 0)) {
+        this.#notices.tellOf('many-failures', account.id, { values: { count: spend.failures ?? 0 }, client })
+      }
       return { right: false }
     }
     const { wasSlowed } = await this.#attempts.passwordWasRight(attempt, spend.receipt)
@@ -119,6 +131,11 @@ interface Checked {
   readonly user?: User
   readonly account?: Account | undefined
   readonly reason?: string
+}
+
+/** The fifth failure, and then every time they have doubled: no stranger fills anybody's mailbox. */
+function isWorthTelling(failures: number): boolean {
+  return failures >= 5 && Number.isInteger(Math.log2(failures / 5))
 }
 
 /** An account id nobody has: unknown names cost the same reads. */

@@ -19,6 +19,11 @@ export interface PendingSignIn {
   readonly challenge?: Challenge
   /** The factor being taken over: not active before its first right answer. */
   readonly enrolling?: Enrolling
+  /** The session it was begun in: it ends with it. */
+  readonly within?: string
+  /** Takes a factor over beside those there are: only with a session that proved both, and only while that lives. */
+  readonly adds?: true
+  readonly secondFactorAt?: number
   readonly returnTo: string
   /** The session this sign-in steps up; it ends when the new one opens. */
   readonly replaces?: string

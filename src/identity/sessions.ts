@@ -1,7 +1,7 @@
 import { LruMap } from 'toad-cache'
 import type { Audit } from '../audit/audit.js'
-import type { Store } from '../contracts.js'
-import type { Account, Accounts } from './accounts.js'
+import type { Store, User } from '../contracts.js'
+import { type Account, type Accounts, raised } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Epoch } from './epoch.js'
 import type { Installation } from './installation.js'
@@ -65,6 +65,11 @@ export class Sessions {
     return open
   }
 
+  /** Whether the session of this id opens anything now; for what was begun in it. */
+  async isOpen(id: string): Promise<boolean> {
+    return (await this.#load(id, await this.#epoch.read(), this.#now(), false)) !== undefined
+  }
+
   async open(start: SessionStart): Promise<{ readonly token: string; readonly session: Session }> {
     const token = drawToken()
     const now = this.#now()
@@ -108,13 +113,21 @@ export class Sessions {
     return true
   }
 
-  /** Ends every session and pending sign-in of an account. @returns the account as it is now, if there is one */
+  /**
+   * Ends every session and pending sign-in of an account.
+   * @param why.generation ends them only while the account has this one
+   * @returns the account as it is now; `undefined` when there is none, or somebody else ended them first
+   */
   async endAll(
     accountId: string,
-    { client, reason = 'all-of-account' }: { readonly client?: ClientFacts; readonly reason?: string } = {},
+    { client, reason = 'all-of-account', generation }: Ending = {},
   ): Promise<Account | undefined> {
-    const account = await this.#accounts.endAll(accountId)
-    if (account === undefined) return undefined
+    let isEnded = false
+    const account = await this.#accounts.change(accountId, (now) => {
+      isEnded = generation === undefined || (now.generation === generation && now.status === 'active')
+      return isEnded ? raised(now) : now
+    })
+    if (account === undefined || !isEnded) return undefined
     await this.#audit.record({
       event: 'session.ended',
       outcome: 'success',
@@ -127,6 +140,23 @@ export class Sessions {
       await Promise.all([this.#records.delete(key.slice(accountId.length + 1)), this.#byAccount.delete(key)])
     }
     return account
+  }
+
+  /**
+   * Ends everything else of the account, and this session too: in its place comes one with a new token, as fresh as it was.
+   * @param user as the directory knows them by now, where that has changed
+   * @returns `undefined` when the session was ended meanwhile
+   */
+  async renew(
+    { session }: OpenSession,
+    { client, reason, user = session.user }: { client: ClientFacts; reason: string; user?: User },
+  ): Promise<{ readonly token: string; readonly session: Session } | undefined> {
+    const { accountId, generation } = session
+    // Of a form sent twice, and of a session that is being ended, one wins.
+    if ((await this.#remove(session.id)) === undefined) return undefined
+    if ((await this.endAll(accountId, { client, reason, generation })) === undefined) return undefined
+    const { id: _, ...start } = session
+    return this.open({ ...start, user, generation: generation + 1, client })
   }
 
   /** Ends every session and pending sign-in of everybody. */
@@ -215,6 +245,12 @@ export class Sessions {
       ...(reason === undefined ? {} : { reason }),
     })
   }
+}
+
+interface Ending {
+  readonly client?: ClientFacts
+  readonly reason?: string
+  readonly generation?: number
 }
 
 interface Copy {

@@ -5,12 +5,15 @@ import type { Account, Accounts } from './accounts.js'
 import { AnswerStep, type Judge } from './answer-step.js'
 import type { Attempts } from './attempts.js'
 import type { BackupCodes } from './backup-codes.js'
+import type { Browsers } from './browsers.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeSending } from './code-sending.js'
 import type { Devices, KnownDevice } from './devices.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import { Factors } from './factors.js'
+import { missingProof } from './fresh-proof.js'
 import type { Installation } from './installation.js'
+import type { Notices } from './notices.js'
 import type {
   AnswerOutcome,
   Begun,
@@ -61,6 +64,8 @@ export interface SignInParts {
   readonly codes: SentCodes
   readonly sending: CodeSending
   readonly messages: Pick<Messages, 'destination'>
+  readonly notices: Notices
+  readonly browsers: Browsers
   readonly installation: Installation
   readonly audit: Audit
   readonly now: () => number
@@ -167,29 +172,45 @@ export class SignIn {
     const used = await devices.use(deviceToken, client)
     if (used === undefined) return undefined
     const opened = await sessions.open({ ...start, deviceAt, via: [...start.via, 'device'], client })
+    this.#parts.browsers.signedIn(user, client)
     return { outcome: 'session', ...opened, ...(used.token === undefined ? {} : { deviceToken: used.token }) }
   }
 
   /**
    * From a session to a pending sign-in, where more is asked for than the session has. The session stays until then. Sends
    * no code by itself: it is reached by following links, which anybody can make a browser do.
+   * @param wanted `enrol`: to take another factor over beside those there are, where both proofs are fresh
    */
-  async stepUp(sessionToken: string | undefined, returnTo: string): Promise<StepUpOutcome> {
+  async stepUp(
+    sessionToken: string | undefined,
+    returnTo: string,
+    wanted: PendingView['mode'] = 'verify',
+  ): Promise<StepUpOutcome> {
     const open = await this.#parts.sessions.find(sessionToken)
     if (open === undefined) return { outcome: 'sign-in' }
     const { session, account } = open
     // A session somebody left open for weeks must not be enough to put one's own phone on the account.
-    const age = this.#parts.now() - (session.passwordAt ?? 0)
-    if (account.enrolled.length === 0 && age > FRESH_PASSWORD_MS) return { outcome: 'sign-in' }
+    const missing = missingProof(open, this.#parts.now())
+    if (account.enrolled.length === 0 && missing !== undefined) return { outcome: 'sign-in' }
+    // As they are now: a code must not go to an address that was changed since the sign-in.
+    const [user] = await this.#parts.directory.find({ id: session.accountId })
+    if (user === undefined) return { outcome: 'sign-in' }
     const mayEnrol = !this.#isStrict || session.secondFactorAt !== undefined
     const start = {
-      user: session.user,
+      user,
       generation: session.generation,
       installation: session.installation,
+      within: session.id,
       ...(session.passwordAt === undefined ? {} : { passwordAt: session.passwordAt }),
       via: session.via.slice(0, 1),
       replaces: session.id,
       returnTo,
+    }
+    if (wanted === 'enrol' && account.enrolled.length > 0 && missing === undefined) {
+      const { secondFactorAt } = session
+      const proven = { ...start, via: session.via, ...(secondFactorAt === undefined ? {} : { secondFactorAt }) }
+      const { token } = await this.#parts.pending.open({ ...proven, accountId: account.id, mode: 'enrol', adds: true })
+      return { outcome: 'enrol', pendingToken: token }
     }
     const { outcome, token } = await this.#begin(account, start, mayEnrol ? 'enrol' : 'second-factor')
     return { outcome, pendingToken: token }
@@ -319,7 +340,7 @@ export class SignIn {
     if (this.#factors.sendsCode(method)) {
       const enrolment = { method, name: this.#factors.label(method), enrolment: null }
       return this.#answerCode(live, pendingToken ?? '', text, client, async ({ ref }) =>
-        ref === method ? () => this.#activate(live.account, enrolment, client) : undefined,
+        ref === method ? () => this.#activate(live, enrolment, client) : undefined,
       )
     }
     return this.#finish(live, { method, text, client }, async (answer) => {
@@ -328,7 +349,7 @@ export class SignIn {
       if (factor === undefined || enrolment === undefined) return undefined
       return async () =>
         (await this.#parts.pending.win(live.pending)) &&
-        this.#activate(live.account, { method, name: factor.label, enrolment }, client, answer)
+        this.#activate(live, { method, name: factor.label, enrolment }, client, answer)
     })
   }
 
@@ -344,7 +365,11 @@ export class SignIn {
     ask: 'none' | 'second-factor' | 'enrol',
     client: ClientFacts,
   ): Promise<SignedInOrPending> {
-    if (ask === 'none') return { outcome: 'session', ...(await this.#parts.sessions.open({ ...start, client })) }
+    if (ask === 'none') {
+      const opened = await this.#parts.sessions.open({ ...start, client })
+      this.#parts.browsers.signedIn(start.user, client)
+      return { outcome: 'session', ...opened }
+    }
     const wanted = this.#isStrict ? 'second-factor' : ask
     const { outcome, token, pending } = await this.#begin(account, { ...start, returnTo }, wanted)
     // Without asking: whoever gave the right password wants the code now.
@@ -426,13 +451,15 @@ export class SignIn {
     client: ClientFacts,
   ): Promise<Extract<AnswerOutcome, { outcome: 'session' }>> {
     const { accountId: _, id: __, ...start } = pending
-    const secondFactorAt = this.#parts.now()
+    // A factor that was just added proves that it works; who it is was proven before, by another one.
+    const secondFactorAt = (pending.adds && pending.secondFactorAt) || this.#parts.now()
     const opened = await this.#parts.sessions.open({ ...start, secondFactorAt, via: [...pending.via, method], client })
+    this.#parts.browsers.signedIn(pending.user, client)
     return { outcome: 'session', ...opened, returnTo: pending.returnTo }
   }
 
   async #activate(
-    account: Account,
+    { pending, account }: Live,
     confirmed: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
     client: ClientFacts,
     answer?: string,
@@ -451,6 +478,8 @@ export class SignIn {
       method: made.method,
       client,
     })
+    const { user } = pending
+    this.#parts.notices.tell('factor-added', { user, values: { method: this.#factors.label(made.method) }, client })
     return true
   }
 
@@ -465,7 +494,9 @@ export class SignIn {
     if (account === undefined || account.status !== 'active' || account.role === 'api') return undefined
     if (account.generation !== pending.generation || installation !== pending.installation) return undefined
     // Somebody with the password alone could have begun this before the user enrolled: it must not add a factor now.
-    if (pending.mode === 'enrol' && account.enrolled.length > 0) return undefined
+    if (pending.mode === 'enrol' && account.enrolled.length > 0 && !pending.adds) return undefined
+    // Signed out meanwhile: what that session had begun ends with it.
+    if (pending.within !== undefined && !(await this.#parts.sessions.isOpen(pending.within))) return undefined
     return { pending, account }
   }
 }
@@ -500,6 +531,3 @@ const JUST_ENROLLED_MS = 5 * 60_000
 function purposeOf({ mode }: PendingSignIn): CodePurpose {
   return mode === 'verify' ? 'sign-in' : 'enrolment'
 }
-
-/** The longest password age at which a session may take over a factor. */
-const FRESH_PASSWORD_MS = 15 * 60_000

@@ -2,6 +2,7 @@
 export interface Mails {
   'sign-in-code': { readonly code: string; readonly minutes: number }
   'enrolment-code': { readonly code: string; readonly minutes: number }
+  'address-code': { readonly code: string; readonly minutes: number }
   /** `code` is empty where the link alone is sent. */
   'magic-link': { readonly link: string; readonly code: string; readonly minutes: number }
   /** `bySupport`: sent to somebody who did not ask for it on a page. */
@@ -32,7 +33,14 @@ export type MailName = keyof Mails
 /** The mails that tell users what happened to their account. */
 export type Notice = Exclude<
   MailName,
-  'sign-in-code' | 'enrolment-code' | 'magic-link' | 'login-link' | 'usernames' | 'no-account' | 'support-message'
+  | 'sign-in-code'
+  | 'enrolment-code'
+  | 'address-code'
+  | 'magic-link'
+  | 'login-link'
+  | 'usernames'
+  | 'no-account'
+  | 'support-message'
 >
 
 /** What every mail may name; the empty string where there is nothing to tell. */

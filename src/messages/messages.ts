@@ -112,6 +112,42 @@ export class Messages {
     return second === undefined ? this.#sent(secret, user.email, trouble(problem)) : this.#failed(secret, second)
   }
 
+  /** Whether there is a mail server to send by. */
+  get canMail(): boolean {
+    return this.#mail !== undefined
+  }
+
+  /**
+   * Sends a code to a mail address that is to become the user's: the address counts when the code has come back. Within the
+   * same budgets as other codes.
+   */
+  async confirmAddress(asked: {
+    readonly user: User
+    readonly to: string
+    readonly code: string
+    readonly client: Asker
+    /** As with {@link send}. */
+    readonly keep: () => Promise<void>
+  }): Promise<Sending> {
+    const { user, to, code, client } = asked
+    const lifetimeSeconds = codeLifetimeSeconds.email
+    const secret: SecretToSend = { user, method: 'email', purpose: 'enrolment', code, client }
+    const turn = await this.budget.takeTurn(user.id, 'code')
+    if (turn !== undefined) return { outcome: 'wait', retryAfterSeconds: turn.retryAfterSeconds }
+    const { network } = client
+    const over = await this.budget.spend({ channel: 'email', purpose: 'code', accountId: user.id, to, network })
+    if (over !== undefined) return this.#failed(secret, over)
+    await asked.keep()
+    try {
+      await this.#track(this.#post('address-code', to, { code, minutes: lifetimeSeconds / 60 }, user))
+    } catch (error) {
+      if (error instanceof TransportError) return this.#failed(secret, error)
+      throw error
+    }
+    await this.#write(secret, { event: 'code.sent', outcome: 'success', details: { via: 'email' } })
+    return { outcome: 'sent', via: 'email', to: mask(to), lifetimeSeconds }
+  }
+
   /**
    * Mail to somebody who asked for help with signing in. Never throws, and tells the caller nothing: what the page says must
    * not depend on it. Not to be waited for before answering.

@@ -4,6 +4,7 @@ import type { Mails, TextMessages } from './mails.js'
 export const sampleMails: Mails = {
   'sign-in-code': { code: '123456', minutes: 10 },
   'enrolment-code': { code: '123456', minutes: 10 },
+  'address-code': { code: '123456', minutes: 10 },
   'magic-link': { link: 'https://example.com/link?token=sample', code: '123456', minutes: 10 },
   'login-link': { link: 'https://example.com/link?token=sample', minutes: 10, bySupport: false },
   usernames: { usernames: ['ada', 'grace'], signIn: 'https://example.com/sign-in' },

@@ -48,8 +48,8 @@ export async function submitEnrolMethod(visit: Visit, id: string): Promise<Fasti
   const result = await signIn.confirmEnrolment(visit.pendingToken, code, entrance.client(visit.request))
   if (result.outcome === 'session') {
     visit.startSession(result.token)
-    const account = visit.own('/account')
-    return visit.goTo(returnTo === account ? `${account}?done=enrolled` : returnTo)
+    const isOwn = [visit.own('/account'), visit.own('/account/methods')].includes(returnTo)
+    return visit.goTo(isOwn ? `${returnTo}?done=enrolled` : returnTo)
   }
   if (result.outcome === 'expired') return showExpired(visit)
   const left = await signIn.pending(visit.pendingToken)

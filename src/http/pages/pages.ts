@@ -4,12 +4,13 @@ import view from '@fastify/view'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatelodgeError } from '../../errors.js'
 import { isSameOrigin } from '../same-origin.js'
-import { showAccount } from './account.js'
+import { account } from './account/account.js'
 import { serveAsset } from './assets.js'
 import { sendEnrolCode, showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
 import { showHelp, submitHelp } from './help.js'
 import { showLink, submitLink } from './link.js'
 import { showLinkRequest, submitLinkRequest } from './link-request.js'
+import { showNotMe, submitNotMe } from './not-me.js'
 import { commonData, type PagesParts } from './parts.js'
 import { helmetOptions } from './security-headers.js'
 import { showSignIn, submitSignIn } from './sign-in.js'
@@ -35,9 +36,7 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
     checkOrigin(request, parts.secure)
   })
 
-  type Page = (visit: Visit, method: string) => Promise<FastifyReply>
-  const on = (page: Page) => (request: FastifyRequest<{ Params: { method?: string } }>, reply: FastifyReply) =>
-    page(new Visit(parts, request, reply), request.params.method ?? '')
+  const on: On = (page) => (request, reply) => page(new Visit(parts, request, reply), request.params.method ?? '')
 
   scope.get('/sign-in', on(showSignIn))
   scope.post('/sign-in', on(submitSignIn))
@@ -57,7 +56,9 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
   scope.post('/enrol/:method/send', on(sendEnrolCode))
   scope.get('/sign-out', on(showSignOut))
   scope.post('/sign-out', on(submitSignOut))
-  scope.get('/account', on(showAccount))
+  account(scope, on)
+  scope.get('/not-me', on(showNotMe))
+  scope.post('/not-me', on(submitNotMe))
   scope.get('/assets/:version/:name', serveAsset(parts.assets))
   scope.get('/', async (_request, reply) => reply.redirect(`${parts.prefix}/account`, 303))
   // Under the prefix everything is ours: what is not there must not reach an application instead.
@@ -65,6 +66,11 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
     throw new GatelodgeError('not-found')
   })
 }
+
+/** Answers with a page, which gets what the address has in the place of `:method`. */
+export type On = (
+  page: (visit: Visit, method: string) => Promise<FastifyReply>,
+) => (request: FastifyRequest<{ Params: { method?: string } }>, reply: FastifyReply) => Promise<FastifyReply>
 
 /** Before the body is read: what another site makes a browser send has no effect and costs next to nothing. */
 function checkOrigin(request: FastifyRequest, secure: boolean): void {

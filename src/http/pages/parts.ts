@@ -4,6 +4,8 @@ import type { SecondFactor } from '../../contracts.js'
 import type { ClientFacts } from '../../identity/client-facts.js'
 import type { HelpDesk } from '../../identity/help-desk.js'
 import type { LinkSignIn } from '../../identity/link-sign-in.js'
+import type { NotMe } from '../../identity/not-me.js'
+import type { OwnAccount } from '../../identity/own-account.js'
 import type { OpenSession, Sessions } from '../../identity/sessions.js'
 import type { PasswordInput, SignIn } from '../../identity/sign-in.js'
 import type { Cookies } from '../cookies.js'
@@ -43,6 +45,8 @@ export interface PagesParts extends PageLook {
   readonly signIn: SignIn
   readonly linkSignIn: LinkSignIn
   readonly helpDesk: HelpDesk
+  readonly own: OwnAccount
+  readonly notMe: NotMe
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly entrance: Entrance
 }

@@ -7,8 +7,10 @@ export function showThrottled(visit: Visit, retryAfterSeconds: number, again: st
 }
 
 /** The page was open too long, or its sign-in ended elsewhere: says so, and offers to start again towards the same page. */
-export async function showExpired(visit: Visit): Promise<FastifyReply> {
-  const returnTo = visit.returnPath(visit.field('return'))
+export async function showExpired(
+  visit: Visit,
+  returnTo = visit.returnPath(visit.field('return')),
+): Promise<FastifyReply> {
   const open = await visit.session()
   // A form sent twice: the first time it did its work.
   if (open !== undefined && visit.parts.entrance.outcome(visit.request, returnTo, open) === 'allow') {

@@ -44,6 +44,11 @@ export function samples(
   const account = { ...always, methods: [] }
   const link = { ...always, link: 'sample', kind: 'login' }
   const help = { ...always, username: '', email: '', isOpen: true, isSent: false, again: '/', signIn: '/' }
+  const time = { words: '21 November 2026 at 21:40 UTC', iso: '2026-11-21T21:40:00.000Z' }
+  const factor = { id: 'a', name: 'Phone', label: 'Authenticator app', since: time, address: '/', isPreferred: true }
+  const manage = { ...always, factor, isLast: true, isRequired: true, typed: 'Phone' }
+  const contact = { ...always, isPossible: true, email: 'ada@example.com', mobile: '' }
+  const session = { id: 'a', isHere: true, browser: 'Firefox on Linux', address: '192.0.2.1', since: time }
   const error = { ...always, status: 502, code: 'internal', requestId: 'sample', title: 'Sample', sentence: 'Sample.' }
   return [
     ['sign-in', { ...always, username: '' }],
@@ -88,6 +93,39 @@ export function samples(
     ['account', account],
     ['account', { ...account, done: 'enrolled', email: 'ada@example.com', mobile: '+15550100' }],
     ['account', { ...account, methods: [{ label: 'One' }, { label: 'Other', setUp: '/' }] }],
+    ['account-prove', always],
+    ['account-prove', { ...always, fault: 'no-password' }],
+    ['account-prove', { ...always, fault: 'refused' }],
+    ['account-prove', { ...always, fault: 'busy' }],
+    ['account-password', { ...always, isPossible: false }],
+    ['account-password', { ...always, isPossible: true }],
+    ['account-password', { ...always, isPossible: true, fault: 'empty' }],
+    ['account-password', { ...always, isPossible: true, fault: 'different' }],
+    ['account-password', { ...always, isPossible: true, fault: 'refused', sentence: 'Sample.' }],
+    ['account-password', { ...always, isPossible: true, fault: 'busy' }],
+    ['account-methods', { ...always, isRequired: false, factors: [], offered: [] }],
+    [
+      'account-methods',
+      { ...always, isRequired: false, factors: [factor, { ...factor, lastUsed: time }], offered: [other] },
+    ],
+    ['account-method', manage],
+    ['account-method', { ...manage, fault: 'required' }],
+    ['account-method', { ...manage, fault: 'name', isLast: false, factor: { ...factor, isPreferred: false } }],
+    ['account-sessions', { ...always, signOutToken: 'sample', sessions: [session, { ...session, isHere: false }] }],
+    ['account-contact', { ...contact, isPossible: false }],
+    ['account-contact', contact],
+    ['account-contact', { ...contact, wrong: 'mobile', fault: 'wait', seconds: 30 }],
+    ['account-confirm', { ...always, what: 'email', value: 'ada@example.com', address: '/' }],
+    [
+      'account-confirm',
+      { ...always, what: 'email', value: 'ada@example.com', address: '/', fault: 'wrong', triesLeft: 4 },
+    ],
+    ['account-activity', { ...always, entries: [] }],
+    ['account-activity', { ...always, entries: [{ event: 'session.opened', outcome: 'success', when: time }] }],
+    ['not-me', { ...always, step: 'ask', link: 'sample', notice: 'password-changed' }],
+    ['not-me', { ...always, step: 'done', done: 'link' }],
+    ['not-me', { ...always, step: 'done', done: 'support' }],
+    ['not-me', { ...always, step: 'void' }],
     ['signed-in', always],
     ['expired', always],
     ['throttled', { ...always, retryAfterSeconds: 1, again: '/' }],

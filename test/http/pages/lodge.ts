@@ -102,6 +102,8 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
       signIn: house.signIn,
       linkSignIn: house.linkSignIn,
       helpDesk: house.helpDesk,
+      own: house.own,
+      notMe: house.notMe,
       secondFactors: factors,
       entrance: new SiteEntrance({ policy, gate, prefix, now }),
     },

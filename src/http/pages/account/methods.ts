@@ -1,0 +1,126 @@
+import type { FastifyReply } from 'fastify'
+import { GatelodgeError } from '../../../errors.js'
+import { factorName, type OwnFactor } from '../../../identity/own-factors.js'
+import type { OpenSession } from '../../../identity/sessions.js'
+import type { Visit } from '../visit.js'
+import { doneNotice, loadOwn, loadProven, loadSubmitted, proveFirst } from './standing.js'
+import { spoken } from './words.js'
+
+const PAGE = '/account/methods'
+
+/** Second factors in use, and those that could be. */
+export async function showMethods(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadOwn(visit, PAGE)
+  if (open === undefined) return elsewhere
+  const factors = await visit.parts.own.factors.list(open)
+  return visit.page('account-methods', {
+    username: open.account.username,
+    done: doneNotice(visit),
+    isRequired: isRequired(visit, open),
+    factors: factors.map((factor) => ({ ...shown(factor), address: visit.own(`${PAGE}/${factor.id}`) })),
+    offered: await offered(visit, open),
+  })
+}
+
+/** Leads to setting another one up: with a proof that is fresh, for it will open the account. */
+export async function addMethod(visit: Visit, use: string): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadProven(visit, `${PAGE}/add/${use}`)
+  if (open === undefined) return elsewhere
+  const isOffered = (await offered(visit, open)).some(({ id }) => id === use)
+  if (!isOffered) throw new GatelodgeError('not-found')
+  // One that was begun before may not know a number that was changed since.
+  visit.forgetPending()
+  return visit.goTo(visit.own(`/enrol/${use}`, visit.own(PAGE)))
+}
+
+export async function showMethod(visit: Visit, id: string): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadProven(visit, `${PAGE}/${id}`)
+  if (open === undefined) return elsewhere
+  return visit.page('account-method', await form(visit, open, id))
+}
+
+export async function renameMethod(visit: Visit, id: string): Promise<FastifyReply> {
+  return change(visit, id, 'renamed', async (open) => {
+    const name = factorName(visit.field('name'))
+    if (name === undefined) {
+      const again = { ...(await form(visit, open, id)), typed: visit.field('name').slice(0, 80), fault: 'name' }
+      return visit.refuse('account.refused', 'account-method', again)
+    }
+    return visit.parts.own.factors.rename(open, id, name, visit.parts.entrance.client(visit.request))
+  })
+}
+
+export async function preferMethod(visit: Visit, id: string): Promise<FastifyReply> {
+  return change(visit, id, 'preferred', (open) =>
+    visit.parts.own.factors.prefer(open, id, visit.parts.entrance.client(visit.request)),
+  )
+}
+
+export async function removeMethod(visit: Visit, id: string): Promise<FastifyReply> {
+  return change(visit, id, 'removed', async (open) => {
+    const { own, entrance } = visit.parts
+    const client = entrance.client(visit.request)
+    const refusal = await own.factors.remove(open, id, { isRequired: isRequired(visit, open), client })
+    if (refusal !== 'required') return refusal
+    return visit.refuse('account.refused', 'account-method', { ...(await form(visit, open, id)), fault: 'required' })
+  })
+}
+
+async function change(
+  visit: Visit,
+  id: string,
+  done: string,
+  work: (open: OpenSession) => Promise<'unproven' | 'gone' | FastifyReply | undefined>,
+): Promise<FastifyReply> {
+  const page = `${PAGE}/${id}`
+  const { open, elsewhere } = await loadSubmitted(visit, page, 'factors')
+  if (open === undefined) return elsewhere
+  const result = await work(open)
+  if (result === undefined) return visit.goTo(`${visit.own(PAGE)}?done=${done}`)
+  if (result === 'unproven') return proveFirst(visit, page)
+  // Removed in another tab, or by the same form sent twice: the list says what there is.
+  if (result === 'gone') return visit.goTo(visit.own(PAGE))
+  return result
+}
+
+async function form(visit: Visit, open: OpenSession, id: string): Promise<object> {
+  const factors = await visit.parts.own.factors.list(open)
+  const factor = factors.find((each) => each.id === id)
+  if (factor === undefined) throw new GatelodgeError('not-found')
+  const isLast = factors.length === 1
+  return {
+    token: visit.formToken('factors', visit.sessionToken),
+    username: open.account.username,
+    factor: { ...shown(factor), address: visit.own(`${PAGE}/${id}`) },
+    isLast,
+    isRequired: isRequired(visit, open),
+    typed: factor.name,
+  }
+}
+
+/** Whether this account, without any second factor, would have to set one up at once. */
+function isRequired(visit: Visit, { session, account }: OpenSession): boolean {
+  const { secondFactorAt: _, deviceAt: __, ...rest } = session
+  const bare = { session: rest, account: { ...account, enrolled: [] } }
+  return visit.parts.entrance.outcome(visit.request, visit.own('/account'), bare) !== 'allow'
+}
+
+/** What could be set up. A second one of a method whose codes go to the same address would add nothing. */
+async function offered(visit: Visit, open: OpenSession): Promise<ReadonlyArray<Offered>> {
+  const { signIn, own } = visit.parts
+  const used = new Set(open.account.enrolled.map(({ method }) => method))
+  return signIn
+    .available(await own.contact.read(open))
+    .filter(({ id, sends }) => sends === undefined || !used.has(id))
+    .map(({ id, label }) => ({ id, label, address: visit.own(`${PAGE}/add/${id}`) }))
+}
+
+interface Offered {
+  readonly id: string
+  readonly label: string
+  readonly address: string
+}
+
+function shown({ createdAt, lastUsedAt, ...factor }: OwnFactor): object {
+  return { ...factor, since: spoken(createdAt), lastUsed: lastUsedAt === undefined ? undefined : spoken(lastUsedAt) }
+}

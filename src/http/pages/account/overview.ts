@@ -1,0 +1,34 @@
+import type { FastifyReply } from 'fastify'
+import type { User } from '../../../contracts.js'
+import type { OpenSession } from '../../../identity/sessions.js'
+import type { Visit } from '../visit.js'
+import { doneNotice, loadOwn } from './standing.js'
+
+/** Who is signed in, how they prove it, and the way to everything that can be changed. */
+export async function showAccount(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadOwn(visit, '/account')
+  if (open === undefined) return elsewhere
+  const { own } = visit.parts
+  const user = await own.contact.read(open)
+  const { username, email, mobile } = user
+  return visit.page('account', {
+    token: visit.formToken('sign-out', visit.sessionToken),
+    done: doneNotice(visit),
+    username,
+    email,
+    mobile,
+    canChange: own.contact.isPossible,
+    methods: methods(visit, open, user),
+  })
+}
+
+/** What is in use; before there is any, what could be. */
+function methods(visit: Visit, { account }: OpenSession, user: User): readonly object[] {
+  const { secondFactors, signIn } = visit.parts
+  if (account.enrolled.length > 0) {
+    return account.enrolled.map(({ method }) => ({ label: secondFactors.get(method)?.label ?? method }))
+  }
+  return signIn.available(user).map(({ id, label }) => {
+    return { label, setUp: visit.own(`/enrol/${id}`, visit.own('/account')) }
+  })
+}

@@ -1,0 +1,50 @@
+import type { FastifyReply } from 'fastify'
+import { GatelodgeError } from '../../../errors.js'
+import type { OpenSession } from '../../../identity/sessions.js'
+import { showExpired } from '../refusals.js'
+import type { Visit } from '../visit.js'
+import { loadOwn, loadProven, loadSubmitted, proveFirst } from './standing.js'
+
+const PAGE = '/account/password'
+
+export async function showPassword(visit: Visit): Promise<FastifyReply> {
+  const { own } = visit.parts
+  const { open, elsewhere } = await (own.password.isPossible ? loadProven : loadOwn)(visit, PAGE)
+  if (open === undefined) return elsewhere
+  return visit.page('account-password', form(visit, open))
+}
+
+export async function submitPassword(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'password')
+  if (open === undefined) return elsewhere
+  const { own, entrance } = visit.parts
+  const again = form(visit, open)
+  const refuse = (fault: string, sentence?: string) =>
+    visit.refuse('account.refused', 'account-password', { ...again, fault, sentence })
+  const password = visit.field('password')
+  if (password === '') return refuse('empty')
+  if (password !== visit.field('repeated')) return refuse('different')
+
+  const attempt = own.password.change(open, password, entrance.client(visit.request))
+  const result = await attempt.catch((error: unknown) => {
+    if (error instanceof GatelodgeError && error.code === 'password.busy') return error
+    throw error
+  })
+  if (result instanceof GatelodgeError) {
+    return visit.refuse(result.code, 'account-password', { ...again, fault: 'busy' }, result.retryAfterSeconds)
+  }
+  if (result.outcome === 'unproven') return proveFirst(visit, PAGE)
+  if (result.outcome === 'refused') return refuse('refused', result.fault.sentence)
+  if (result.outcome === 'elsewhere') return visit.goTo(visit.own(PAGE))
+  if (result.outcome === 'expired') return showExpired(visit, visit.own('/account'))
+  visit.startSession(result.token)
+  return visit.goTo(`${visit.own('/account')}?done=password`)
+}
+
+function form(visit: Visit, { account }: OpenSession): object {
+  return {
+    token: visit.formToken('password', visit.sessionToken),
+    username: account.username,
+    isPossible: visit.parts.own.password.isPossible,
+  }
+}

@@ -1,0 +1,54 @@
+import type { FastifyReply } from 'fastify'
+import { browserName } from '../../../messages/browser-name.js'
+import type { Visit } from '../visit.js'
+import { doneNotice, loadOwn, loadSubmitted, proveFirst } from './standing.js'
+import { spoken } from './words.js'
+
+const PAGE = '/account/sessions'
+
+/** Where one is signed in. */
+export async function showSessions(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadOwn(visit, PAGE)
+  if (open === undefined) return elsewhere
+  const sessions = await visit.parts.own.sessions.list(open)
+  return visit.page('account-sessions', {
+    username: open.account.username,
+    done: doneNotice(visit),
+    token: visit.formToken('sessions', visit.sessionToken),
+    signOutToken: visit.formToken('sign-out', visit.sessionToken),
+    sessions: sessions.map(({ id, openedAt, userAgent, client }) => ({
+      id,
+      isHere: id === open.session.id,
+      browser: browserName(userAgent),
+      address: client,
+      since: spoken(openedAt),
+    })),
+  })
+}
+
+/** Signs out one other browser. */
+export async function endSession(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'sessions')
+  if (open === undefined) return elsewhere
+  const { own, entrance } = visit.parts
+  const id = visit.field('session')
+  const refusal = await own.sessions.end(open, id, entrance.client(visit.request))
+  if (refusal === 'unproven') return proveFirst(visit, PAGE)
+  if (refusal === undefined && id === open.session.id) {
+    visit.endSession()
+    return visit.goTo(visit.own('/sign-out'))
+  }
+  return visit.goTo(`${visit.own(PAGE)}${refusal === undefined ? '?done=ended' : ''}`)
+}
+
+/** Signs out everywhere else; this browser goes on under a new session id. */
+export async function endOtherSessions(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'sessions')
+  if (open === undefined) return elsewhere
+  const { own, entrance } = visit.parts
+  const result = await own.sessions.endOthers(open, entrance.client(visit.request))
+  if (result.outcome === 'unproven') return proveFirst(visit, PAGE)
+  if (result.outcome === 'gone') return visit.goTo(visit.own(PAGE))
+  visit.startSession(result.token)
+  return visit.goTo(`${visit.own(PAGE)}?done=ended-others`)
+}

@@ -1,0 +1,18 @@
+import type { OpenSession } from './sessions.js'
+
+/** What has to be proven again before anything about the account may be changed. */
+export type MissingProof = 'password' | 'second-factor'
+
+/** For how long a proof is fresh, ms. */
+export const FRESH_MS = 15 * 60_000
+
+/**
+ * What is missing before this session may change the account: a session somebody left open, or a stolen cookie, must not be
+ * enough to take it over. A remembered device stands for no proof here, so a session without a second factor changes nothing
+ * of an account that has one.
+ */
+export function missingProof({ session, account }: OpenSession, now: number): MissingProof | undefined {
+  const isFresh = (at: number | undefined) => at !== undefined && now - at < FRESH_MS
+  if (!isFresh(session.passwordAt)) return 'password'
+  return account.enrolled.length > 0 && !isFresh(session.secondFactorAt) ? 'second-factor' : undefined
+}

@@ -1,0 +1,41 @@
+import type { ClientFacts } from './client-facts.js'
+import { missingProof } from './fresh-proof.js'
+import type { Refusal } from './own-factors.js'
+import type { OpenSession, Session, Sessions } from './sessions.js'
+
+export type EndedOthers =
+  | { readonly outcome: 'done'; readonly token: string }
+  | { readonly outcome: 'unproven' }
+  | { readonly outcome: 'gone' }
+
+/** Where a user is signed in, and the end of it. */
+export class OwnSessions {
+  readonly #sessions: Sessions
+  readonly #now: () => number
+
+  constructor({ sessions, now }: { sessions: Sessions; now: () => number }) {
+    this.#sessions = sessions
+    this.#now = now
+  }
+
+  /** This one first, then the latest. */
+  async list({ session: here }: OpenSession): Promise<readonly Session[]> {
+    const found: Session[] = []
+    for await (const { session } of this.#sessions.list(here.accountId)) found.push(session)
+    return found.sort((a, b) => Number(b.id === here.id) - Number(a.id === here.id) || b.openedAt - a.openedAt)
+  }
+
+  /** Ends one of the user's own sessions; the id of anybody else's is one that does not exist. */
+  async end(open: OpenSession, id: string, client: ClientFacts): Promise<Refusal | undefined> {
+    if (missingProof(open, this.#now())) return 'unproven'
+    const isOwn = (await this.list(open)).some((session) => session.id === id)
+    return isOwn && (await this.#sessions.endOne(id, 'signed-out-elsewhere', client)) ? undefined : 'gone'
+  }
+
+  /** Ends everything but this session, which goes on under a new token. */
+  async endOthers(open: OpenSession, client: ClientFacts): Promise<EndedOthers> {
+    if (missingProof(open, this.#now())) return { outcome: 'unproven' }
+    const renewed = await this.#sessions.renew(open, { client, reason: 'all-others' })
+    return renewed === undefined ? { outcome: 'gone' } : { outcome: 'done', token: renewed.token }
+  }
+}
