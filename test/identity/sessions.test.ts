@@ -139,6 +139,7 @@ t.test('sessions end by being idle, where that is set, with few writes', async (
   const there = await here.beside()
   await add(here, 'ada')
   const token = await open(here, 'ada')
+  await here.settled()
   for (const r of [here, there]) r.settings.idleSeconds = 3600
   calls.length = 0
   for (let minute = 0; minute < 120; minute += 1) {
