@@ -30,6 +30,11 @@ for (const button of document.querySelectorAll('[data-copy]')) {
   button.hidden = false
 }
 
+for (const button of document.querySelectorAll('[data-print]')) {
+  button.addEventListener('click', () => print())
+  button.hidden = false
+}
+
 for (const place of document.querySelectorAll('[data-countdown]')) {
   const end = performance.now() + Number(place.dataset.countdown) * 1000
   const tick = () => {

@@ -81,7 +81,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
 /** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
 export async function buildGateway(house: House): Promise<FastifyInstance> {
   const { config, log, now, store, secondFactors, identity } = house
-  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, installation } = identity
+  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation } = identity
   const { prefix } = config
   const secure = config.publicUrl.startsWith('https:')
 
@@ -102,19 +102,8 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   await server.register(health, { prefix, isReady: () => store.get('epoch') })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)
-  const parts = {
-    ...look,
-    cookies,
-    formTokens,
-    sessions,
-    signIn,
-    linkSignIn,
-    helpDesk,
-    own,
-    notMe,
-    secondFactors,
-    entrance,
-  }
+  const waysIn = { signIn, linkSignIn, helpDesk, devices, backupCodes, sealed }
+  const parts = { ...look, cookies, formTokens, sessions, ...waysIn, own, notMe, secondFactors, entrance }
   await server.register(pages, { prefix, parts })
   return server
 }

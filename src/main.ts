@@ -94,6 +94,20 @@ onUser('show', 'everything about one user', 'userShow')
 onUser('deactivate', 'nothing of this user opens anything, from the next request on', 'userDeactivate')
 onUser('activate', 'the user can sign in again', 'userActivate')
 onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
+user
+  .command('recovery-code')
+  .description('print a code that stands for the second factor, once, for an hour; the password is still asked')
+  .argument('<name>')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => {
+        const { userRecoveryCode } = await import('./commands/recovery-code.js')
+        return userRecoveryCode(rooms, process, name, options)
+      }),
+    ),
+  )
 
 user
   .command('login-link')
@@ -143,8 +157,11 @@ sessions
 sessions
   .command('clear')
   .description('everybody signs in again')
+  .option('--devices', 'remembered devices are forgotten as well: everybody gives a code again')
   .addOption(config())
-  .action(exit((options) => inHouse(options.config, async (rooms) => (await open()).sessionsClear(rooms, process))))
+  .action(
+    exit((options) => inHouse(options.config, async (rooms) => (await open()).sessionsClear(rooms, process, options))),
+  )
 
 await program.parseAsync()
 

@@ -1,3 +1,4 @@
+import type { Devices } from '../identity/devices.js'
 import type { OpenSession, Sessions } from '../identity/sessions.js'
 import { done, moment, say, type Terminal, table } from './terminal.js'
 import { named, noSuchUser, type UserRooms } from './user.js'
@@ -35,10 +36,17 @@ export async function sessionsEnd(rooms: SessionRooms, terminal: Terminal, name:
   return done
 }
 
-/** `sessions clear`: everybody signs in again. */
-export async function sessionsClear(rooms: Pick<SessionRooms, 'sessions'>, terminal: Terminal): Promise<number> {
+/** `sessions clear [--devices]`: everybody signs in again; with `devices` also where a browser was remembered. */
+export async function sessionsClear(
+  rooms: Pick<SessionRooms, 'sessions'> & { readonly devices: Pick<Devices, 'clear'> },
+  terminal: Terminal,
+  { devices = false } = {},
+): Promise<number> {
+  // First the devices: between the two nobody is to get in by one that is about to go.
+  if (devices) await rooms.devices.clear()
   await rooms.sessions.clear()
   say(terminal, 'Every session of everybody has ended.')
+  if (devices) say(terminal, 'No remembered device counts any more.')
   return done
 }
 

@@ -15,6 +15,7 @@ export type FormPurpose =
   | 'factors'
   | 'sessions'
   | 'not-me'
+  | 'backup-codes'
 
 const LIFETIME_SECONDS = 12 * 60 * 60
 

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../errors.js'
 import type { Begun, Method, PendingView } from '../../identity/sign-in.js'
+import { pastFirstCodes } from './backup-codes.js'
 import { loadPending } from './pending.js'
 import { showExpired, showThrottled } from './refusals.js'
 import { afterSending, lookAgain, sentFacts } from './sent.js'
@@ -49,7 +50,7 @@ export async function submitEnrolMethod(visit: Visit, id: string): Promise<Fasti
   if (result.outcome === 'session') {
     visit.startSession(result.token)
     const isOwn = [visit.own('/account'), visit.own('/account/methods')].includes(returnTo)
-    return visit.goTo(isOwn ? `${returnTo}?done=enrolled` : returnTo)
+    return visit.goTo(await pastFirstCodes(visit, result.token, isOwn ? `${returnTo}?done=enrolled` : returnTo))
   }
   if (result.outcome === 'expired') return showExpired(visit)
   const left = await signIn.pending(visit.pendingToken)

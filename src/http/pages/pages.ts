@@ -6,6 +6,13 @@ import { GatelodgeError } from '../../errors.js'
 import { isSameOrigin } from '../same-origin.js'
 import { account } from './account/account.js'
 import { serveAsset } from './assets.js'
+import {
+  downloadBackupCodes,
+  makeBackupCodes,
+  savedBackupCodes,
+  showBackupCodes,
+  showNewBackupCodes,
+} from './backup-codes.js'
 import { sendEnrolCode, showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
 import { showHelp, submitHelp } from './help.js'
 import { showLink, submitLink } from './link.js'
@@ -17,6 +24,7 @@ import { showSignIn, submitSignIn } from './sign-in.js'
 import { showSignOut, submitSignOut } from './sign-out.js'
 import { chooseMethod, sendCode, showVerify, submitVerify } from './verify.js'
 import { Visit } from './visit.js'
+import { showRecovered, showWayBack, submitWayBack } from './ways-back.js'
 
 /** Larger than any form of ours. */
 const BODY_LIMIT = 16 * 1024
@@ -50,6 +58,22 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
   scope.post('/verify', on(submitVerify))
   scope.post('/verify/method', on(chooseMethod))
   scope.post('/verify/send', on(sendCode))
+  for (const way of ['backup-code', 'recovery-code'] as const) {
+    scope.get(
+      `/verify/${way}`,
+      on((visit) => showWayBack(visit, way)),
+    )
+    scope.post(
+      `/verify/${way}`,
+      on((visit) => submitWayBack(visit, way)),
+    )
+  }
+  scope.get('/verify/recovered', on(showRecovered))
+  scope.get('/account/backup-codes', on(showBackupCodes))
+  scope.post('/account/backup-codes', on(makeBackupCodes))
+  scope.get('/account/backup-codes/new', on(showNewBackupCodes))
+  scope.post('/account/backup-codes/download', on(downloadBackupCodes))
+  scope.post('/account/backup-codes/saved', on(savedBackupCodes))
   scope.get('/enrol', on(showEnrol))
   scope.get('/enrol/:method', on(showEnrolMethod))
   scope.post('/enrol/:method', on(submitEnrolMethod))

@@ -1,11 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import type { Outcome } from '../../access/decide.js'
 import type { SecondFactor } from '../../contracts.js'
+import type { BackupCodes } from '../../identity/backup-codes.js'
 import type { ClientFacts } from '../../identity/client-facts.js'
+import type { Devices } from '../../identity/devices.js'
 import type { HelpDesk } from '../../identity/help-desk.js'
 import type { LinkSignIn } from '../../identity/link-sign-in.js'
 import type { NotMe } from '../../identity/not-me.js'
 import type { OwnAccount } from '../../identity/own-account.js'
+import type { Sealed } from '../../identity/sealed.js'
 import type { OpenSession, Sessions } from '../../identity/sessions.js'
 import type { PasswordInput, SignIn } from '../../identity/sign-in.js'
 import type { Cookies } from '../cookies.js'
@@ -47,6 +50,9 @@ export interface PagesParts extends PageLook {
   readonly helpDesk: HelpDesk
   readonly own: OwnAccount
   readonly notMe: NotMe
+  readonly devices: Devices
+  readonly backupCodes: BackupCodes
+  readonly sealed: Sealed
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly entrance: Entrance
 }

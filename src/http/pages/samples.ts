@@ -28,6 +28,7 @@ export function samples(
     triesLeft: 5,
     partial: secondFactor('totp', 'verify'),
     asks: true,
+    backupCodePage: '/',
     hasOtherWay: false,
   }
   const choose = { ...always, required: true, methods: [totp, other] }
@@ -49,6 +50,16 @@ export function samples(
   const manage = { ...always, factor, isLast: true, isRequired: true, typed: 'Phone' }
   const contact = { ...always, isPossible: true, email: 'ada@example.com', mobile: '' }
   const session = { id: 'a', isHere: true, browser: 'Firefox on Linux', address: '192.0.2.1', since: time }
+  const wayBack = {
+    ...always,
+    triesLeft: 5,
+    recoveryCodeOnly: false,
+    codePage: '/',
+    backupCodePage: '/',
+    recoveryCodePage: '/',
+  }
+  const backupCodes = { ...always, isEnrolled: true, left: 10, few: 3, setUp: '/' }
+  const recovered = { ...always, isEnrolled: false, now: '/', later: '/' }
   const error = { ...always, status: 502, code: 'internal', requestId: 'sample', title: 'Sample', sentence: 'Sample.' }
   return [
     ['sign-in', { ...always, username: '' }],
@@ -82,6 +93,20 @@ export function samples(
     ...sent(secondFactor, 'verify').map((data) => ['verify', { ...verify, ...data }] as const),
     ...sent(secondFactor, 'enrol').map((data) => ['enrol-method', { ...enrol, show: null, ...data }] as const),
     ['enrol', { ...choose, methods: [totp, sms] }],
+    ['verify', { ...verify, rememberFor: '30 days', remember: true }],
+    ['verify-backup-code', wayBack],
+    ['verify-backup-code', { ...wayBack, rememberFor: '30 days', remember: false, fault: 'wrong' }],
+    ['verify-recovery-code', wayBack],
+    ['verify-recovery-code', { ...wayBack, recoveryCodeOnly: true, fault: 'empty' }],
+    ['verify-recovery-code', { ...wayBack, fault: 'wrong', triesLeft: 1 }],
+    ['recovered', recovered],
+    ['recovered', { ...recovered, isEnrolled: true }],
+    ['backup-codes', backupCodes],
+    ['backup-codes', { ...backupCodes, left: 3, shown: '/' }],
+    ['backup-codes', { ...backupCodes, left: 0 }],
+    ['backup-codes', { ...backupCodes, left: undefined }],
+    ['backup-codes', { ...backupCodes, isEnrolled: false, left: undefined }],
+    ['backup-codes-new', { ...always, codes: ['9F3K-71ZQ-0A2B-XX4D-88ME'] }],
     ['enrol', choose],
     ['enrol', { ...choose, required: false, notNow: '/' }],
     ['enrol', { ...choose, methods: [] }],

@@ -36,6 +36,7 @@ export async function submitSignIn(visit: Visit): Promise<FastifyReply> {
     returnTo,
     policy: entrance.asks(visit.request, returnTo),
     ...(visit.sessionToken === undefined ? {} : { sessionToken: visit.sessionToken }),
+    ...(visit.deviceToken === undefined ? {} : { deviceToken: visit.deviceToken }),
   })
   const result = await attempt.catch(busyOrThrow)
   if (result instanceof GatelodgeError) {
@@ -50,6 +51,7 @@ export async function submitSignIn(visit: Visit): Promise<FastifyReply> {
   }
   if (result.outcome === 'session') {
     visit.startSession(result.token)
+    if (result.deviceToken !== undefined) visit.rememberDevice(result.deviceToken)
     return visit.goTo(returnTo)
   }
   visit.startPending(result.pendingToken)

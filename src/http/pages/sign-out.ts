@@ -15,7 +15,10 @@ export async function submitSignOut(visit: Visit): Promise<FastifyReply> {
   const open = await visit.session()
   // A form that is too old gets the button again.
   if (open !== undefined && !visit.hasFormToken('sign-out', visit.sessionToken)) return visit.goTo(page)
-  await visit.parts.sessions.end(visit.sessionToken, visit.parts.entrance.client(visit.request))
+  const { sessions, devices, entrance } = visit.parts
+  const client = entrance.client(visit.request)
+  await Promise.all([sessions.end(visit.sessionToken, client), devices.forget(visit.deviceToken, client)])
   visit.endSession()
+  visit.forgetDevice()
   return visit.goTo(page)
 }

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import type { PendingView } from '../../identity/sign-in.js'
 import { loadPending } from './pending.js'
 import { showExpired, showThrottled } from './refusals.js'
+import { rememberFacts, rememberIfWanted } from './remember.js'
 import { afterSending, lookAgain, sentFacts } from './sent.js'
 import type { Visit } from './visit.js'
 
@@ -17,6 +18,7 @@ export async function showVerify(visit: Visit): Promise<FastifyReply> {
   const { view, elsewhere } = await loadPending(visit, 'verify', wanted)
   if (elsewhere !== undefined) return elsewhere
   const returnTo = wanted === '/' ? view.returnTo : wanted
+  if (view.recoveryCodeOnly) return visit.goTo(visit.own('/verify/recovery-code', returnTo))
   if (view.retryAfterSeconds !== undefined) {
     return showThrottled(visit, view.retryAfterSeconds, visit.own('/verify', returnTo))
   }
@@ -36,6 +38,7 @@ export async function submitVerify(visit: Visit): Promise<FastifyReply> {
   const result = await signIn.answer(visit.pendingToken, code, entrance.client(visit.request))
   if (result.outcome === 'session') {
     visit.startSession(result.token)
+    await rememberIfWanted(visit, result.session)
     return visit.goTo(returnTo)
   }
   if (result.outcome === 'expired') return showExpired(visit)
@@ -76,9 +79,11 @@ function form(visit: Visit, view: PendingView, returnTo: string): object {
   const addresses = { sendTo: visit.own('/verify/send'), here: visit.own('/verify', returnTo) }
   return {
     ...sentFacts(method, view.sent, addresses),
+    ...rememberFacts(visit),
     token: visit.formToken('verify', visit.pendingToken),
     returnTo,
     username: view.username,
+    backupCodePage: visit.own('/verify/backup-code', returnTo),
     method,
     otherMethods,
     hasOtherWay: otherMethods.length > 0,

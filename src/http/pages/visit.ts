@@ -15,6 +15,8 @@ export class Visit {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   readonly sessionToken: string | undefined
+  /** Of a device this browser was remembered as. */
+  readonly deviceToken: string | undefined
   #pendingToken: string | undefined
 
   constructor(parts: PagesParts, request: FastifyRequest, reply: FastifyReply) {
@@ -23,6 +25,7 @@ export class Visit {
     this.request = request
     this.reply = reply
     this.sessionToken = cookies.read(request.headers.cookie, cookies.names.session)
+    this.deviceToken = cookies.read(request.headers.cookie, cookies.names.device)
     this.#pendingToken = cookies.read(request.headers.cookie, cookies.names.pending)
   }
 
@@ -99,6 +102,18 @@ export class Visit {
     const { cookies } = this.parts
     this.#pendingToken = undefined
     this.reply.header('set-cookie', cookies.forget(cookies.names.pending))
+  }
+
+  rememberDevice(token: string): void {
+    const { cookies, devices } = this.parts
+    const maxAgeSeconds = devices.rememberSeconds
+    if (maxAgeSeconds === undefined) return
+    this.reply.header('set-cookie', cookies.write(cookies.names.device, token, { maxAgeSeconds }))
+  }
+
+  forgetDevice(): void {
+    const { cookies } = this.parts
+    if (this.deviceToken !== undefined) this.reply.header('set-cookie', cookies.forget(cookies.names.device))
   }
 
   /** 303, so that the browser asks with GET whatever it did before. */

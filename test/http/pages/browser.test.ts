@@ -80,6 +80,8 @@ t.test('every page in a browser', { skip: skipWithoutChromium(), timeout: 120_00
   await look(t, page, 'enrol-totp-wrong')
   await page.locator('#code').fill(codeAt(key, house.clock.ms))
   await page.locator('#code').press('Enter')
+  await page.waitForURL('**/account/backup-codes/new*')
+  await page.getByRole('button', { name: 'I have saved them' }).click()
   await page.waitForURL('**/secret/plans')
   t.equal(await page.title(), 'Application', 'the browser follows to the application')
 
@@ -197,6 +199,7 @@ t.test('everything without JavaScript', { skip: skipWithoutChromium(), timeout: 
   const key = ((await page.locator('#key').textContent()) ?? '').trim()
   await page.locator('#code').fill(codeAt(key, house.clock.ms))
   await page.getByRole('button', { name: 'Finish setting up' }).click()
+  await page.getByRole('button', { name: 'I have saved them' }).click()
   await page.waitForURL('**/secret/plans')
   await page.goto(address(house, '/sign-out'))
   await page.getByRole('button', { name: 'Sign out' }).click()

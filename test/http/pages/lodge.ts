@@ -64,7 +64,10 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   const { now } = clock
   const store = await emptyStore(t, clock)
   const factors = settings.factors ?? new Map([['totp', await build(totp, {}, identityHost(store, clock))]])
-  const house = await overStore(t, store, clock, { factors })
+  const house = await overStore(t, store, clock, {
+    factors,
+    settings: { unenrolled: settings.policy?.secondFactor?.unenrolled ?? 'enrol' },
+  })
   const policy = new Policy({
     sites,
     networks: [],
@@ -104,6 +107,9 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
       helpDesk: house.helpDesk,
       own: house.own,
       notMe: house.notMe,
+      devices: house.devices,
+      backupCodes: house.backupCodes,
+      sealed: house.sealed,
       secondFactors: factors,
       entrance: new SiteEntrance({ policy, gate, prefix, now }),
     },
