@@ -66,8 +66,8 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
 
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
-      await identity.settled()
-      await messages.settled()
+      const settled = identity.settled().then(() => messages.settled())
+      if (!(await endsWithin(SETTLE_MS, settled))) log.warn({ afterMs: SETTLE_MS }, 'messages on their way were cut')
       identity.close()
       await plugins.close()
     }
@@ -77,6 +77,9 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     throw fault
   }
 }
+
+/** Messages that are on their way when everything closes have this long: as long as a mail server may take. */
+const SETTLE_MS = 15_000
 
 /** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
 export async function buildGateway(house: House): Promise<FastifyInstance> {
@@ -120,4 +123,17 @@ function sessionSettings({ session, secondFactor: { unenrolled } }: Config) {
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {
   return { service: name, publicUrl, prefix, templates, fallback: secondFactor.fallback, limits: sending }
+}
+
+/** @returns whether it did */
+async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

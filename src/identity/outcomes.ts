@@ -46,8 +46,14 @@ export type AnswerOutcome =
   | { readonly outcome: 'no-code' }
   | { readonly outcome: 'expired' }
 
-/** What became of a code that was asked for. `sending`: the provider has not answered yet; `expired`: the pending sign-in has. */
-export type SendOutcome = Sending | { readonly outcome: 'sending' } | { readonly outcome: 'expired' }
+/**
+ * What became of a code that was asked for. `sending`: the provider has not answered yet; `throttled`: no answer would be
+ * judged now, so none is sent; `expired`: the pending sign-in is.
+ */
+export type SendOutcome =
+  | Sending
+  | { readonly outcome: 'sending' | 'expired' }
+  | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number }
 
 /** Another method: its question stands now. With `sending`, a code went out for it or did not. */
 export type ChooseOutcome =

@@ -270,6 +270,8 @@ export class SignIn {
     const method = mode === 'verify' ? challenge?.method : enrolling?.method
     if (method === undefined || !this.#factors.sendsCode(method)) return { outcome: 'expired' }
     const ref = mode === 'verify' ? challenge?.enrolmentId : method
+    const { retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
+    if (retryAfterSeconds !== undefined) return { outcome: 'throttled', retryAfterSeconds }
     const pending = await this.#parts.pending.change(live.pending, (now) => prolonged(now, this.#parts.now()))
     if (pending === undefined || ref === undefined) return { outcome: 'expired' }
     return this.#parts.sending.send({ pending, token: pendingToken, ref, method, purpose: purposeOf(pending), client })
@@ -397,6 +399,8 @@ export class SignIn {
   async #sendFirst(account: Account, pending: PendingSignIn, token: string, client: ClientFacts): Promise<void> {
     const { enrolmentId: ref = '', method = '' } = pending.challenge ?? {}
     if (!this.#factors.sendsCode(method)) return
+    // Nobody can use a code while no answer is judged: somebody else's wrong guesses must not cost messages as well.
+    if ((await this.#parts.attempts.secondStepLeft(account.id)).retryAfterSeconds !== undefined) return
     const enrolled = await this.#parts.enrolments.list(account)
     const since = this.#parts.now() - JUST_ENROLLED_MS
     const afterEnrolment = enrolled.some(({ createdAt }) => createdAt > since)

@@ -291,6 +291,15 @@ t.test('five wrong answers, by whatever method, and no further one is judged', a
   await house.signIn.answer(half, other(code), client())
   t.match(await house.signIn.answer(half, code, client()), { outcome: 'throttled', retryAfterSeconds: 900 })
   t.ok((await events(house, id)).includes('throttle.on success'))
+  house.clock.forward(61)
+  const texts = house.post.texts.length
+  t.match(await house.signIn.send(half, client()), { outcome: 'throttled' })
+  await begin(house, 'ada')
+  t.equal(house.post.texts.length, texts, 'a code that nobody could use is not paid for')
+  house.clock.forward(15 * 60)
+  const next = await begin(house, 'ada')
+  const fresh = codeIn(house.post.texts.at(-1)?.text)
+  t.match(await house.signIn.answer(next, fresh, client()), { outcome: 'session' })
 })
 
 t.test('fifty right answers at once over two gateways open one session', async (t) => {

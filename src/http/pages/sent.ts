@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Method, SendOutcome, SentView } from '../../identity/sign-in.js'
+import { showThrottled } from './refusals.js'
 import type { Visit } from './visit.js'
 
 /** While a code is on its way the page asks again after so many seconds; by then most have arrived. */
@@ -36,6 +37,7 @@ export async function afterSending(
   here: string,
   page: () => Promise<{ readonly name: string; readonly data: object } | undefined>,
 ): Promise<FastifyReply> {
+  if (outcome.outcome === 'throttled') return showThrottled(visit, outcome.retryAfterSeconds, here)
   const isHeldUp = outcome.outcome === 'wait' || outcome.outcome === 'limited'
   const shown = isHeldUp ? await page() : undefined
   if (!isHeldUp || shown === undefined) return visit.goTo(here)
