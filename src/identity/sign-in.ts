@@ -8,6 +8,7 @@ import type { BackupCodes } from './backup-codes.js'
 import type { Browsers } from './browsers.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeSending } from './code-sending.js'
+import { type AfterCode, CodeStep } from './code-step.js'
 import type { Devices, KnownDevice } from './devices.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import { Factors } from './factors.js'
@@ -23,12 +24,11 @@ import type {
   PasswordOutcome,
   PendingView,
   SendOutcome,
-  SentView,
   StepUpOutcome,
 } from './outcomes.js'
 import { PasswordStep } from './password-step.js'
-import { type OpenedPending, type PendingSignIn, type PendingSignIns, prolonged } from './pending.js'
-import type { CodePurpose, SentCode, SentCodes } from './sent-codes.js'
+import type { OpenedPending, PendingSignIn, PendingSignIns } from './pending.js'
+import type { SentCodes } from './sent-codes.js'
 import type { SessionStart } from './session.js'
 import type { Sessions } from './sessions.js'
 import type { WayBack, WaysBack } from './ways-back.js'
@@ -77,12 +77,14 @@ export class SignIn {
   readonly #password: PasswordStep
   readonly #answer: AnswerStep
   readonly #factors: Factors
+  readonly #codes: CodeStep
 
   constructor(parts: SignInParts) {
     this.#parts = parts
     this.#password = new PasswordStep(parts)
     this.#answer = new AnswerStep(parts)
     this.#factors = new Factors(parts)
+    this.#codes = new CodeStep({ ...parts, factors: this.#factors })
   }
 
   async password(input: PasswordInput): Promise<PasswordOutcome> {
@@ -229,7 +231,7 @@ export class SignIn {
     const { tries, retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
     const method = mode === 'verify' ? challenge?.enrolmentId : enrolling?.method
     const show = mode === 'verify' ? challenge?.question : enrolling?.show
-    const sent = await this.#sent(live.pending)
+    const sent = await this.#codes.view(live.pending)
     return {
       username: user.username,
       mode,
@@ -257,8 +259,7 @@ export class SignIn {
     const asked = challenge && (await this.#parts.pending.change(live.pending, (now) => ({ ...now, challenge })))
     if (challenge === undefined || asked === undefined) return { outcome: 'expired' }
     if (!this.#factors.sendsCode(challenge.method)) return { outcome: 'chosen' }
-    const { codes } = this.#parts
-    if (codes.live(await codes.find(asked), 'sign-in')?.ref === enrolmentId) return { outcome: 'chosen' }
+    if (await this.#codes.isGood(asked, enrolmentId)) return { outcome: 'chosen' }
     return { outcome: 'chosen', sending: await this.send(pendingToken, client) }
   }
 
@@ -266,15 +267,7 @@ export class SignIn {
   async send(pendingToken: string | undefined, client: ClientFacts): Promise<SendOutcome> {
     const live = await this.#live(pendingToken)
     if (live === undefined || pendingToken === undefined) return { outcome: 'expired' }
-    const { mode, challenge, enrolling } = live.pending
-    const method = mode === 'verify' ? challenge?.method : enrolling?.method
-    if (method === undefined || !this.#factors.sendsCode(method)) return { outcome: 'expired' }
-    const ref = mode === 'verify' ? challenge?.enrolmentId : method
-    const { retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
-    if (retryAfterSeconds !== undefined) return { outcome: 'throttled', retryAfterSeconds }
-    const pending = await this.#parts.pending.change(live.pending, (now) => prolonged(now, this.#parts.now()))
-    if (pending === undefined || ref === undefined) return { outcome: 'expired' }
-    return this.#parts.sending.send({ pending, token: pendingToken, ref, method, purpose: purposeOf(pending), client })
+    return this.#codes.send(live.pending, pendingToken, client)
   }
 
   /** Judges the answer to the question that stands. */
@@ -330,7 +323,7 @@ export class SignIn {
     const pending = await this.#parts.pending.change(live.pending, (now) =>
       now.enrolling?.method === method ? now : { ...now, enrolling: { method, ...made } },
     )
-    const sent = pending && (await this.#sent(pending))
+    const sent = pending && (await this.#codes.view(pending))
     return pending?.enrolling && { show: pending.enrolling.show, ...(sent === undefined ? {} : { sent }) }
   }
 
@@ -374,8 +367,7 @@ export class SignIn {
     }
     const wanted = this.#isStrict ? 'second-factor' : ask
     const { outcome, token, pending } = await this.#begin(account, { ...start, returnTo }, wanted)
-    // Without asking: whoever gave the right password wants the code now.
-    if (pending.challenge !== undefined) await this.#sendFirst(account, pending, token, client)
+    await this.#codes.sendFirst(account, pending, token, client)
     return { outcome, pendingToken: token }
   }
 
@@ -396,46 +388,19 @@ export class SignIn {
     return { outcome: mode, ...(await this.#parts.pending.open({ ...start, accountId: account.id, mode, ...first })) }
   }
 
-  async #sendFirst(account: Account, pending: PendingSignIn, token: string, client: ClientFacts): Promise<void> {
-    const { enrolmentId: ref = '', method = '' } = pending.challenge ?? {}
-    if (!this.#factors.sendsCode(method)) return
-    // Nobody can use a code while no answer is judged: somebody else's wrong guesses must not cost messages as well.
-    if ((await this.#parts.attempts.secondStepLeft(account.id)).retryAfterSeconds !== undefined) return
-    const enrolled = await this.#parts.enrolments.list(account)
-    const since = this.#parts.now() - JUST_ENROLLED_MS
-    const afterEnrolment = enrolled.some(({ createdAt }) => createdAt > since)
-    await this.#parts.sending.send({ pending, token, ref, method, purpose: 'sign-in', client, afterEnrolment })
-  }
-
-  /** What became of the code, where the method in question has one. */
-  async #sent(pending: PendingSignIn): Promise<SentView | undefined> {
-    const { mode, challenge, enrolling } = pending
-    const method = mode === 'verify' ? challenge?.method : enrolling?.method
-    if (method === undefined || !this.#factors.sendsCode(method)) return undefined
-    return this.#parts.sending.view(pending, purposeOf(pending), challenge?.enrolmentId ?? method, method)
-  }
-
-  /** A code that was sent: judged by what was kept of it, and used up with the pending sign-in it belongs to. */
+  /** The answer to a code that was sent. */
   async #answerCode(
     live: Live,
     token: string,
     text: string,
     client: ClientFacts,
-    afterwards: (code: SentCode) => Promise<(() => Promise<boolean>) | undefined>,
+    after: AfterCode,
   ): Promise<AnswerOutcome> {
-    const { codes, pending } = this.#parts
-    const code = codes.live(await codes.find(live.pending), purposeOf(live.pending))
-    const next = code && (await afterwards(code))
+    const question = await this.#codes.question(live.pending, token, after)
+    if (question !== undefined) return this.#finish(live, { method: question.method, text, client }, question.judge)
     // Nothing to compare with: that is no guess, and tells nobody anything.
-    if (code === undefined || next === undefined) {
-      const { retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
-      return retryAfterSeconds === undefined ? { outcome: 'no-code' } : { outcome: 'throttled', retryAfterSeconds }
-    }
-    return this.#finish(live, { method: code.method, text, client }, async (answer) => {
-      if (!(await codes.check(live.pending, code, token, answer))) return undefined
-      return async () =>
-        (await codes.consume(live.pending, code)) && (await pending.win(live.pending)) && (await next())
-    })
+    const { retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
+    return retryAfterSeconds === undefined ? { outcome: 'no-code' } : { outcome: 'throttled', retryAfterSeconds }
   }
 
   async #finish(
@@ -527,11 +492,4 @@ type SignedInOrPending = Exclude<PasswordOutcome, { outcome: 'refused' }>
 interface Live {
   readonly pending: PendingSignIn
   readonly account: Account
-}
-
-/** An enrolment younger than this may have sent a code that holds up the first one of a sign-in. */
-const JUST_ENROLLED_MS = 5 * 60_000
-
-function purposeOf({ mode }: PendingSignIn): CodePurpose {
-  return mode === 'verify' ? 'sign-in' : 'enrolment'
 }
