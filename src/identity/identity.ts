@@ -87,7 +87,6 @@ export async function openIdentity(parts: {
   const notices = new Notices({ ...parts, notMe })
   const browsers = new Browsers({ store, notices })
   const changePassword = new ChangePassword({ ...parts, accounts, sessions, notices })
-  const own = new OwnAccount({ ...parts, accounts, enrolments, sessions, changePassword, notices })
   const helpDesk = new HelpDesk({ ...parts, accounts, loginLinks, afterwards })
   const support = new Support({ ...parts, loginLinks })
   const pending = new PendingSignIns({ store, now })
@@ -96,6 +95,16 @@ export async function openIdentity(parts: {
   const sending = new CodeSending({ ...parts, codes, links, factors: new Factors({ ...parts, enrolments }) })
   const devices = new Devices({ ...parts, accounts })
   const backupCodes = new BackupCodes({ ...parts, notices })
+  const own = new OwnAccount({
+    ...parts,
+    accounts,
+    enrolments,
+    sessions,
+    devices,
+    backupCodes,
+    changePassword,
+    notices,
+  })
   const recoveryCodes = new RecoveryCodes({ ...parts, accounts, devices, notices })
   const waysBack = new WaysBack({ backupCodes, recoveryCodes, pending })
   const signIn = new SignIn({

@@ -1,6 +1,8 @@
-import type { Audit, AuditRecord } from '../audit/audit.js'
+import type { AuditRecord } from '../audit/audit.js'
 import type { Accounts } from './accounts.js'
+import type { BackupCodes } from './backup-codes.js'
 import type { ChangePassword } from './change-password.js'
+import type { Devices } from './devices.js'
 import type { Enrolments } from './enrolments.js'
 import { type MissingProof, missingProof } from './fresh-proof.js'
 import { OwnContact, type OwnContactParts } from './own-contact.js'
@@ -9,32 +11,43 @@ import { OwnPassword } from './own-password.js'
 import { OwnSessions } from './own-sessions.js'
 import type { OpenSession } from './sessions.js'
 
+interface OwnAccountParts extends OwnContactParts {
+  readonly accounts: Accounts
+  readonly enrolments: Enrolments
+  readonly changePassword: ChangePassword
+  readonly devices: Devices
+  readonly backupCodes: Pick<BackupCodes, 'left'>
+}
+
 /** What users see of their own account, and may change. */
 export class OwnAccount {
   readonly password: OwnPassword
   readonly contact: OwnContact
   readonly factors: OwnFactors
   readonly sessions: OwnSessions
-  readonly #audit: Audit
-  readonly #now: () => number
+  readonly #parts: OwnAccountParts
 
-  constructor(parts: OwnContactParts & { accounts: Accounts; enrolments: Enrolments; changePassword: ChangePassword }) {
+  constructor(parts: OwnAccountParts) {
     this.password = new OwnPassword(parts)
     this.contact = new OwnContact(parts)
     this.factors = new OwnFactors(parts)
     this.sessions = new OwnSessions(parts)
-    this.#audit = parts.audit
-    this.#now = parts.now
+    this.#parts = parts
   }
 
   /** What has to be proven again before anything can be changed. */
   missingProof(open: OpenSession): MissingProof | undefined {
-    return missingProof(open, this.#now())
+    return missingProof(open, this.#parts.now())
+  }
+
+  /** How many backup codes are left; `undefined` when there are none to speak of. */
+  backupCodesLeft({ account }: OpenSession): Promise<number | undefined> {
+    return this.#parts.backupCodes.left(account)
   }
 
   /** What happened lately, newest first. */
   recent({ session }: OpenSession): Promise<readonly AuditRecord[]> {
-    return this.#audit.recent(session.accountId, SHOWN)
+    return this.#parts.audit.recent(session.accountId, SHOWN)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ClientFacts } from './client-facts.js'
+import type { Devices, DeviceView } from './devices.js'
 import { missingProof } from './fresh-proof.js'
 import type { Refusal } from './own-factors.js'
 import type { OpenSession, Session, Sessions } from './sessions.js'
@@ -8,14 +9,16 @@ export type EndedOthers =
   | { readonly outcome: 'unproven' }
   | { readonly outcome: 'gone' }
 
-/** Where a user is signed in, and the end of it. */
+/** Where a user is signed in or remembered, and the end of it. */
 export class OwnSessions {
   readonly #sessions: Sessions
+  readonly #devices: Pick<Devices, 'list' | 'revoke'>
   readonly #now: () => number
 
-  constructor({ sessions, now }: { sessions: Sessions; now: () => number }) {
-    this.#sessions = sessions
-    this.#now = now
+  constructor(parts: { sessions: Sessions; devices: Pick<Devices, 'list' | 'revoke'>; now: () => number }) {
+    this.#sessions = parts.sessions
+    this.#devices = parts.devices
+    this.#now = parts.now
   }
 
   /** This one first, then the latest. */
@@ -37,5 +40,17 @@ export class OwnSessions {
     if (missingProof(open, this.#now())) return { outcome: 'unproven' }
     const renewed = await this.#sessions.renew(open, { client, reason: 'all-others' })
     return renewed === undefined ? { outcome: 'gone' } : { outcome: 'done', token: renewed.token }
+  }
+
+  /** Browsers in which no second factor is asked for, those used last first. */
+  async devices({ session }: OpenSession): Promise<readonly DeviceView[]> {
+    const found = await this.#devices.list(session.accountId)
+    return found.toSorted((a, b) => b.lastUsedAt - a.lastUsedAt)
+  }
+
+  /** From now on that browser is asked for the second factor again. */
+  async forgetDevice(open: OpenSession, id: string, client: ClientFacts): Promise<Refusal | undefined> {
+    if (missingProof(open, this.#now())) return 'unproven'
+    return (await this.#devices.revoke(open.session.accountId, id, { client })) ? undefined : 'gone'
   }
 }

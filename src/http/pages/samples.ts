@@ -60,6 +60,14 @@ export function samples(
   }
   const backupCodes = { ...always, isEnrolled: true, left: 10, few: 3, setUp: '/' }
   const recovered = { ...always, isEnrolled: false, now: '/', later: '/' }
+  const device = {
+    id: 'a',
+    browser: 'Chrome on Android',
+    address: '192.0.2.1',
+    since: time,
+    lastUsed: time,
+    until: time,
+  }
   const error = { ...always, status: 502, code: 'internal', requestId: 'sample', title: 'Sample', sentence: 'Sample.' }
   return [
     ['sign-in', { ...always, username: '' }],
@@ -129,6 +137,7 @@ export function samples(
     ['account-password', { ...always, isPossible: true, fault: 'refused', sentence: 'Sample.' }],
     ['account-password', { ...always, isPossible: true, fault: 'busy' }],
     ['account-methods', { ...always, isRequired: false, factors: [], offered: [] }],
+    ['account-methods', { ...always, isRequired: false, factors: [factor], offered: [], backupCodes: 1 }],
     [
       'account-methods',
       { ...always, isRequired: false, factors: [factor, { ...factor, lastUsed: time }], offered: [other] },
@@ -136,7 +145,11 @@ export function samples(
     ['account-method', manage],
     ['account-method', { ...manage, fault: 'required' }],
     ['account-method', { ...manage, fault: 'name', isLast: false, factor: { ...factor, isPreferred: false } }],
-    ['account-sessions', { ...always, signOutToken: 'sample', sessions: [session, { ...session, isHere: false }] }],
+    ['account-sessions', { ...always, signOutToken: 'sample', sessions: [session], devices: [] }],
+    [
+      'account-sessions',
+      { ...always, signOutToken: 'sample', sessions: [session, { ...session, isHere: false }], devices: [device] },
+    ],
     ['account-contact', { ...contact, isPossible: false }],
     ['account-contact', contact],
     ['account-contact', { ...contact, wrong: 'mobile', fault: 'wait', seconds: 30 }],

@@ -10,7 +10,9 @@ export async function showVerify(visit: Visit): Promise<FastifyReply> {
   const wanted = visit.returnPath(visit.parameter('return'))
   const open = await visit.session()
   const outcome = open && visit.parts.entrance.outcome(visit.request, wanted, open)
-  if (outcome === 'allow') return visit.goTo(wanted)
+  // What lets somebody in is not always enough to change the account.
+  const isProof = open && wanted.startsWith(visit.own('/account')) && visit.parts.own.missingProof(open) !== undefined
+  if (outcome === 'allow' && !isProof) return visit.goTo(wanted)
   // A fresh proof is wanted of somebody who has only the password to give.
   if (outcome === 'reauthenticate' && open?.account.enrolled.length === 0) {
     return visit.goTo(visit.own('/sign-in', wanted, 'again'))

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import totp from '../../../plugins/second-factors/totp.js'
 import { AddressRanges } from '../../../src/access/client-address.js'
 import { Policy, type PolicySettings, type SiteSettings } from '../../../src/access/policy.js'
-import type { SecondFactor } from '../../../src/contracts.js'
+import type { MailTransport, SecondFactor } from '../../../src/contracts.js'
 import { Cookies } from '../../../src/http/cookies.js'
 import { SiteEntrance } from '../../../src/http/entrance.js'
 import { ErrorAnswers } from '../../../src/http/errors.js'
@@ -34,6 +34,7 @@ export interface LodgeSettings {
   readonly factors?: ReadonlyMap<string, SecondFactor>
   readonly templates?: string
   readonly secure?: boolean
+  readonly mail?: MailTransport
 }
 
 const rule = (path: string, access: 'public' | 'password' | 'second-factor' | 'deny', groups?: readonly string[]) => ({
@@ -67,6 +68,7 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   const house = await overStore(t, store, clock, {
     factors,
     settings: { unenrolled: settings.policy?.secondFactor?.unenrolled ?? 'enrol' },
+    ...(settings.mail && { mail: settings.mail }),
   })
   const policy = new Policy({
     sites,

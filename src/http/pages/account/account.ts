@@ -6,7 +6,7 @@ import { addMethod, preferMethod, removeMethod, renameMethod, showMethod, showMe
 import { showAccount } from './overview.js'
 import { showPassword, submitPassword } from './password.js'
 import { showProve, submitProve } from './prove.js'
-import { endOtherSessions, endSession, showSessions } from './sessions.js'
+import { endOtherSessions, endSession, forgetDevice, showSessions } from './sessions.js'
 
 /** What users see of themselves and may change. */
 export function account(scope: FastifyInstance, on: On): void {
@@ -24,6 +24,7 @@ export function account(scope: FastifyInstance, on: On): void {
   scope.get('/account/sessions', on(showSessions))
   scope.post('/account/sessions/end', on(endSession))
   scope.post('/account/sessions/end-others', on(endOtherSessions))
+  scope.post('/account/devices/forget', on(forgetDevice))
   scope.get('/account/activity', on(showActivity))
   scope.get('/account/contact', on(showContact))
   scope.get('/account/contact/confirm', on(showConfirm))

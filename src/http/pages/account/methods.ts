@@ -12,13 +12,15 @@ const PAGE = '/account/methods'
 export async function showMethods(visit: Visit): Promise<FastifyReply> {
   const { open, elsewhere } = await loadOwn(visit, PAGE)
   if (open === undefined) return elsewhere
-  const factors = await visit.parts.own.factors.list(open)
+  const { own } = visit.parts
+  const factors = await own.factors.list(open)
   return visit.page('account-methods', {
     username: open.account.username,
     done: doneNotice(visit),
     isRequired: isRequired(visit, open),
     factors: factors.map((factor) => ({ ...shown(factor), address: visit.own(`${PAGE}/${factor.id}`) })),
     offered: await offered(visit, open),
+    backupCodes: factors.length === 0 ? undefined : await own.backupCodesLeft(open),
   })
 }
 
@@ -62,7 +64,9 @@ export async function removeMethod(visit: Visit, id: string): Promise<FastifyRep
     const client = entrance.client(visit.request)
     const refusal = await own.factors.remove(open, id, { isRequired: isRequired(visit, open), client })
     if (refusal !== 'required') return refusal
-    return visit.refuse('account.refused', 'account-method', { ...(await form(visit, open, id)), fault: 'required' })
+    // It has become the last one while others were being removed.
+    const again = { ...(await form(visit, open, id)), isLast: true, isRequired: true, fault: 'required' }
+    return visit.refuse('account.refused', 'account-method', again)
   })
 }
 

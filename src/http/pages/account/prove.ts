@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../../errors.js'
 import type { OpenSession } from '../../../identity/sessions.js'
 import type { PasswordInput } from '../../../identity/sign-in.js'
-import { showExpired, showThrottled } from '../refusals.js'
+import { showThrottled } from '../refusals.js'
 import type { Visit } from '../visit.js'
 
 /** The password once more, before anything about the account is changed. */
@@ -20,7 +20,9 @@ export async function submitProve(visit: Visit): Promise<FastifyReply> {
   const returnTo = wanted(visit, visit.field('return'))
   const open = await visit.session()
   if (open === undefined) return visit.goTo(visit.own('/sign-in', returnTo))
-  if (!visit.hasFormToken('prove', visit.sessionToken)) return showExpired(visit, returnTo)
+  if (!visit.hasFormToken('prove', visit.sessionToken)) {
+    return visit.refuse('sign-in.expired', 'expired', { startAgain: visit.own('/account/prove', returnTo) })
+  }
   const again = form(visit, open, returnTo)
   const password = visit.field('password')
   if (password === '') return visit.refuse('sign-in.refused', 'account-prove', { ...again, fault: 'no-password' })

@@ -10,7 +10,8 @@ const PAGE = '/account/sessions'
 export async function showSessions(visit: Visit): Promise<FastifyReply> {
   const { open, elsewhere } = await loadOwn(visit, PAGE)
   if (open === undefined) return elsewhere
-  const sessions = await visit.parts.own.sessions.list(open)
+  const { sessions: own } = visit.parts.own
+  const [sessions, devices] = await Promise.all([own.list(open), own.devices(open)])
   return visit.page('account-sessions', {
     username: open.account.username,
     done: doneNotice(visit),
@@ -22,6 +23,14 @@ export async function showSessions(visit: Visit): Promise<FastifyReply> {
       browser: browserName(userAgent),
       address: client,
       since: spoken(openedAt),
+    })),
+    devices: devices.map(({ id, rememberedAt, lastUsedAt, expiresAt, userAgent, address }) => ({
+      id,
+      browser: browserName(userAgent),
+      address,
+      since: spoken(rememberedAt),
+      lastUsed: spoken(lastUsedAt),
+      until: spoken(expiresAt),
     })),
   })
 }
@@ -51,4 +60,14 @@ export async function endOtherSessions(visit: Visit): Promise<FastifyReply> {
   if (result.outcome === 'gone') return visit.goTo(visit.own(PAGE))
   visit.startSession(result.token)
   return visit.goTo(`${visit.own(PAGE)}?done=ended-others`)
+}
+
+/** Forgets a remembered browser. */
+export async function forgetDevice(visit: Visit): Promise<FastifyReply> {
+  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'sessions')
+  if (open === undefined) return elsewhere
+  const { own, entrance } = visit.parts
+  const refusal = await own.sessions.forgetDevice(open, visit.field('device'), entrance.client(visit.request))
+  if (refusal === 'unproven') return proveFirst(visit, PAGE)
+  return visit.goTo(`${visit.own(PAGE)}${refusal === undefined ? '?done=forgotten' : ''}`)
 }
