@@ -62,9 +62,9 @@ export function samples(
   const recovered = { ...always, isEnrolled: false, now: '/', later: '/' }
   const device = {
     id: 'a',
+    isHere: true,
     browser: 'Chrome on Android',
     address: '192.0.2.1',
-    since: time,
     lastUsed: time,
     until: time,
   }

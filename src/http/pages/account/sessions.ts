@@ -24,11 +24,11 @@ export async function showSessions(visit: Visit): Promise<FastifyReply> {
       address: client,
       since: spoken(openedAt),
     })),
-    devices: devices.map(({ id, rememberedAt, lastUsedAt, expiresAt, userAgent, address }) => ({
+    devices: devices.map(({ id, lastUsedAt, expiresAt, userAgent, address }) => ({
       id,
+      isHere: id === visit.parts.devices.idOf(visit.deviceToken),
       browser: browserName(userAgent),
       address,
-      since: spoken(rememberedAt),
       lastUsed: spoken(lastUsedAt),
       until: spoken(expiresAt),
     })),
