@@ -6,6 +6,7 @@ import type { Afterwards } from './afterwards.js'
 import type { ClientFacts } from './client-facts.js'
 import { canUseLink, type LoginLinks } from './login-links.js'
 import { nameHash } from './names.js'
+import { hashOf } from './secret.js'
 
 export interface HelpDeskParts {
   readonly directory: UserDirectory
@@ -66,7 +67,7 @@ export class HelpDesk {
 
   async #mailLink(
     username: string,
-    asked: { readonly client: ClientFacts; readonly pendingToken: string },
+    { client, pendingToken }: { readonly client: ClientFacts; readonly pendingToken: string },
   ): Promise<void> {
     const { directory, loginLinks, audit } = this.#parts
     const [user] = await directory.find({ username })
@@ -76,10 +77,11 @@ export class HelpDesk {
       event: 'code.sent',
       outcome: account ? 'success' : 'refused',
       method: 'login-link',
-      client: asked.client,
+      client,
       ...who,
     })
-    if (user !== undefined && account !== undefined) await loginLinks.help(user, account, asked)
+    if (user !== undefined && account !== undefined)
+      await loginLinks.help(user, account, { client, browser: hashOf(pendingToken) })
   }
 
   /** The account, unless it is one that nobody signs in to. */

@@ -138,7 +138,8 @@ export class LinkSignIn {
     if (!(await links.win(link))) return this.#refuse(redemption, 'not-live', live)
     await this.#record('success', redemption, live)
     const { generation, installation, method } = link
-    const isBoth = method !== undefined && this.#countsAsBoth(method)
+    // Of somebody who has no second factor it proves none: setting one up, or a recovery code, is asked for all the same.
+    const isBoth = method !== undefined && account.enrolled.length > 0 && this.#countsAsBoth(method)
     const { client, returnTo, sessionToken } = redemption
     return signIn.proceed({
       account: { ...account, generation },
@@ -146,7 +147,7 @@ export class LinkSignIn {
       installation,
       method: method ?? LOGIN_LINK,
       provesBoth: isBoth,
-      // What policy asks for beside the password, the link has given too. It is no enrolment.
+      // What policy asks for beside the password, the link has given too.
       ask: isBoth && ask === 'second-factor' ? 'none' : ask,
       client,
       returnTo,

@@ -22,13 +22,17 @@ export class LoginLinks {
     this.#messages = messages
   }
 
-  /** To somebody who asked for it, within the limits of who asks and of the address. Never says whether it was sent. */
+  /**
+   * To somebody who asked for it, within the limits of who asks and of the address. Never says whether it was sent.
+   * @param asked.browser SHA-256 of the pending cookie of the browser that asked
+   */
   async help(
     user: User,
     account: Account,
-    { client, browser }: { readonly client: ClientFacts; readonly browser?: string },
+    asked: { readonly client: ClientFacts /** Hash of its pending cookie. */; readonly browser?: string },
   ): Promise<void> {
     const { email, username } = user
+    const { client, browser } = asked
     if (email === undefined || !canUseLink(account)) return
     const lifetimeSeconds = loginLinkSeconds.help
     const bound = browser === undefined ? {} : { browser }

@@ -98,6 +98,7 @@ export function samples(
     ['verify', { ...verify, fault: 'wrong', triesLeft: 1, otherMethods: [other] }],
     ['verify', { ...verify, method: other, partial: secondFactor('', 'verify') }],
     ['verify', { ...verify, method: undefined }],
+    ['verify', { ...verify, method: undefined, mailProvesNothing: true }],
     ...sent(secondFactor, 'verify').map((data) => ['verify', { ...verify, ...data }] as const),
     ...sent(secondFactor, 'enrol').map((data) => ['enrol-method', { ...enrol, show: null, ...data }] as const),
     ['enrol', { ...choose, methods: [totp, sms] }],

@@ -90,6 +90,7 @@ function form(visit: Visit, view: PendingView, returnTo: string): object {
     otherMethods,
     hasOtherWay: otherMethods.length > 0,
     show: view.show,
+    mailProvesNothing: view.mailProvesNothing,
     triesLeft: view.triesLeft,
     partial: visit.parts.templates.secondFactor(method?.use ?? '', 'verify'),
     startAgain: visit.own('/sign-in', returnTo, 'again'),
