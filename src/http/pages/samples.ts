@@ -133,6 +133,7 @@ export function samples(
     ['account-prove', { ...always, fault: 'busy' }],
     ['account-password', { ...always, isPossible: false }],
     ['account-password', { ...always, isPossible: true }],
+    ['account-password', { ...always, isPossible: true, byLink: true }],
     ['account-password', { ...always, isPossible: true, fault: 'empty' }],
     ['account-password', { ...always, isPossible: true, fault: 'different' }],
     ['account-password', { ...always, isPossible: true, fault: 'refused', sentence: 'Sample.' }],

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../../errors.js'
+import { LOGIN_LINK } from '../../../identity/factors.js'
 import type { OpenSession } from '../../../identity/sessions.js'
 import { showExpired } from '../refusals.js'
 import type { Visit } from '../visit.js'
@@ -41,8 +42,10 @@ export async function submitPassword(visit: Visit): Promise<FastifyReply> {
   return visit.goTo(`${visit.own('/account')}?done=password`)
 }
 
-function form(visit: Visit, { account }: OpenSession): object {
+function form(visit: Visit, { account, session }: OpenSession): object {
   return {
+    /** Came by the login helper's or support's link, and may not know the password that stands now. */
+    byLink: session.via[0] === LOGIN_LINK,
     token: visit.formToken('password', visit.sessionToken),
     username: account.username,
     isPossible: visit.parts.own.password.isPossible,
