@@ -97,7 +97,7 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   const look = { prefix, productName: config.name, secure, templates, assets: new Assets(config.templates) }
   const requestId = requestIds()
   const errors = new ErrorAnswers({ log, requestId, render: errorPage(look) })
-  const applications = new Applications(policy.sites, secure ? 'https' : 'http')
+  const applications = new Applications(policy.sites, secure ? 'https' : 'http', prefix)
 
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)

@@ -40,14 +40,17 @@ export class Applications {
   readonly #bySite = new Map<Site<ProxySite>, Application>()
   readonly scheme: Scheme
 
-  /** `scheme` is that of the public address: what clients say about it themselves is not believed. */
-  constructor(sites: readonly Site<ProxySite>[], scheme: Scheme) {
+  /**
+   * `scheme` is that of the public address: what clients say about it themselves is not believed.
+   * @param ownPages the path the gateway's own pages are under
+   */
+  constructor(sites: readonly Site<ProxySite>[], scheme: Scheme, ownPages?: string) {
     this.scheme = scheme
     // A site's own names for identity are nobody's to say on any other site either: two sites may lead to one application.
     const owned = sites.flatMap(({ settings: { identity } }) =>
       typeof identity === 'object' ? Object.values(identity).filter((name) => name !== undefined) : [],
     )
-    for (const site of sites) this.#bySite.set(site, build(site, owned))
+    for (const site of sites) this.#bySite.set(site, build(site, owned, ownPages))
   }
 
   /** @throws for a site of another policy */
@@ -84,7 +87,7 @@ export class Applications {
   }
 }
 
-function build(site: Site<ProxySite>, owned: readonly string[]): Application {
+function build(site: Site<ProxySite>, owned: readonly string[], ownPages: string | undefined): Application {
   const { upstream: url, upstreamTls, identity, preserveHost, timeouts, limits } = site.settings
   const ca = upstreamTls?.ca === undefined ? undefined : readFileSync(upstreamTls.ca, 'utf8')
   return {
@@ -93,6 +96,7 @@ function build(site: Site<ProxySite>, owned: readonly string[]): Application {
     headers: new HeaderPolicy({
       upstream: url,
       owned,
+      ownPages,
       ...(identity === undefined ? {} : { identity }),
       ...(preserveHost === undefined ? {} : { preserveHost }),
     }),

@@ -42,6 +42,8 @@ export interface HeaderPolicySettings {
   readonly upstream: string
   /** The client's `Host` goes on to the application, so that it builds right links. On by default. */
   readonly preserveHost?: boolean
+  /** Where the gateway's own pages live: an address of one of them may have a token in it, and is no application's to read. */
+  readonly ownPages?: string | undefined
   /** Header names of other sites' own identity maps: no client may say them to any site. */
   readonly owned?: readonly string[]
 }
@@ -59,7 +61,16 @@ export interface RequestFacts {
   readonly dropAuthorization?: boolean
 }
 
-const treat = { keep: 0, drop: 1, cookie: 2, connection: 3, authorization: 4, location: 5, setCookie: 6 } as const
+const treat = {
+  keep: 0,
+  drop: 1,
+  cookie: 2,
+  connection: 3,
+  authorization: 4,
+  location: 5,
+  setCookie: 6,
+  referer: 7,
+} as const
 type Treatment = (typeof treat)[keyof typeof treat]
 
 /** Of one connection only, RFC 9110 7.6.1; `Expect`, `Trailer` and `TE` are settled here as well, `Host` is set anew. */
@@ -172,6 +183,7 @@ export class HeaderPolicy {
   readonly #upstreamHost: string
   readonly #preserveHost: boolean
   readonly #owned: ReadonlySet<string>
+  readonly #ownPages: string | undefined
   readonly #requestNames = new Map<string, Treatment>()
   readonly #responseNames = new Map<string, Treatment>()
   readonly #identities = new WeakMap<UpstreamUser, readonly string[]>()
@@ -183,6 +195,7 @@ export class HeaderPolicy {
     this.#upstream = origin
     this.#upstreamHost = host
     this.#preserveHost = settings.preserveHost ?? true
+    this.#ownPages = settings.ownPages
     const own = Object.values(this.#identity).filter((name) => name !== undefined)
     this.#owned = new Set([...own, ...(settings.owned ?? [])].map(fold))
   }
@@ -221,6 +234,9 @@ export class HeaderPolicy {
         case treat.authorization:
           if (facts.dropAuthorization !== true) headers.push(name, value)
           break
+        case treat.referer:
+          if (this.#ownPages === undefined || !value.includes(this.#ownPages)) headers.push(name, value)
+          break
       }
     }
     return named === undefined ? headers : withoutNamed(headers, named, this.#ownLength(facts.user))
@@ -257,6 +273,7 @@ export class HeaderPolicy {
     if (folded === 'proxy' || ownedPrefixes.some((prefix) => folded.startsWith(prefix))) return treat.drop
     if (folded === 'cookie') return treat.cookie
     if (folded === 'authorization') return treat.authorization
+    if (folded === 'referer') return treat.referer
     // `Content_Length` beside `Content-Length`: an alias that a CGI application would take for the body's length.
     if (framing.has(folded) && folded !== name.toLowerCase()) return treat.drop
     return treat.keep

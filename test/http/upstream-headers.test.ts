@@ -152,6 +152,13 @@ t.test('Authorization reaches the application unless the gateway used it up', as
   t.strictSame(values(policy.request(raw, { ...facts, dropAuthorization: true }), 'authorization'), [])
 })
 
+t.test('the address of a page of ours is not told: a link that signs in may have been opened there', async (t) => {
+  const policy = new HeaderPolicy({ upstream, ownPages: '/.gatelodge' })
+  const from = (address: string) => values(policy.request(['Referer', address], facts), 'referer')
+  t.strictSame(from('https://crm.example.com/.gatelodge/link?token=secret'), [])
+  t.strictSame(from('https://crm.example.com/orders?page=2'), ['https://crm.example.com/orders?page=2'])
+})
+
 t.test('our cookies are cut out of Cookie and every other byte stays', async (t) => {
   t.equal(withoutOurCookies('a=1;  b="x; y"; c'), 'a=1;  b="x; y"; c')
   t.equal(withoutOurCookies('a=1; __Host-gatelodge=T;  b=2'), 'a=1;  b=2')
