@@ -433,8 +433,14 @@ export class SignIn {
     client: ClientFacts,
     answer?: string,
   ): Promise<boolean> {
-    // Those of a factor that was taken off must not come back to life with this one.
-    if (account.enrolled.length === 0) await this.#parts.backupCodes.drop(account.id)
+    // What stood for a factor that was taken off must not come back to life with this one.
+    if (account.enrolled.length === 0) {
+      const { backupCodes, devices } = this.#parts
+      await Promise.all([
+        backupCodes.drop(account.id),
+        devices.revokeAll(account.id, { client, reason: 'first-factor' }),
+      ])
+    }
     const made = await this.#parts.enrolments.activate(account, confirmed)
     if (made === undefined) return false
     // The answer that confirmed it must not open another sign-in as well. A code that was sent is used up already.

@@ -134,6 +134,15 @@ t.test('dies with sign-out, revocation, reset, a raised generation, and a clear 
   t.equal(await r.devices.revoke('somebody', token.slice(0, 16)), false)
 })
 
+t.test('taken off with the last factor, it does not come back with the next one', async (t) => {
+  const { r, account, device } = await withDevice(t)
+  await r.accounts.change(account.id, (now) => ({ ...now, enrolled: [] }))
+  t.match(await signIn(r, device), { outcome: 'verify' }, 'stands for nothing where there is none')
+  r.clock.forward(60)
+  await enrolApp(r, 'ada')
+  t.match(await signIn(r, device), { outcome: 'verify' })
+})
+
 t.test('a revocation while a browser is being remembered ends it as well', async (t) => {
   const { r, account, token } = await withDevice(t)
   const open = await r.sessions.find(token)
