@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Site, SiteSettings } from '../access/policy.js'
 import { Upstream } from './forward.js'
 import type { Judged } from './gate.js'
+import type { OpenPassage } from './open-passages.js'
 import { HeaderPolicy, type IdentityHeaders, type IdentityPreset } from './upstream-headers.js'
 
 /** What a site says about how its application is reached; the rest of it is policy. */
@@ -75,6 +76,11 @@ export class Applications {
       user: judged.session?.session.user,
       dropAuthorization: judged.program === true,
     })
+  }
+
+  /** Everything under way that was let in by a session. */
+  *underWay(): Iterable<OpenPassage> {
+    for (const { upstream } of this.#bySite.values()) yield* upstream.underWay()
   }
 
   /** What never ends by itself ends now: the gateway stops. */

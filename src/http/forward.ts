@@ -1,11 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isIP } from 'node:net'
-import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { GatelodgeError } from '../errors.js'
+import { AnswerError, type Head } from './answer-head.js'
+import type { OpenPassage } from './open-passages.js'
 import { hasBody } from './page-load.js'
-import { RequestBody } from './request-body.js'
+import { Upload } from './upload.js'
+import {
+  type ConnectionKeeper,
+  type ConnectionSettings,
+  type Occupant,
+  UpstreamConnection,
+  UpstreamTimeout,
+} from './upstream-connection.js'
 
-/** Where an application is and how much patience it gets. Times in milliseconds. */
+/** Where an application is and how much patience it gets. Times in milliseconds; 0 is without end. */
 export interface UpstreamSettings {
   /** `scheme://host[:port]`, without a path. */
   readonly url: string
@@ -33,13 +40,13 @@ export interface Passage {
   /** The request target, sent byte for byte. */
   readonly target: string
   /** Name, value, name, value. */
-  readonly headers: string[]
+  readonly headers: readonly string[]
   /** What of the answer's headers the client gets. */
-  readonly policy: { response(raw: readonly (Buffer | string)[]): string[] }
+  readonly policy: { response(raw: readonly string[]): string[] }
   /** Answers the error; after the answer has begun, cuts it short. */
   readonly fail: (error: GatelodgeError) => void
-  /** Called once when nothing is under way any more. */
-  readonly onEnd?: (() => void) | undefined
+  /** Let in by a session or by credentials, so that it is judged again while it lasts. */
+  readonly boundTo?: 'session' | 'program' | undefined
 }
 
 /** More than this waiting for a client that reads slowly, and the application is read no further. */
@@ -48,53 +55,61 @@ const bufferedBytes = 256 * 1024
 /** Answers up to this are copied once more to leave in one write. */
 const smallBytes = 16 * 1024
 
+/** Between two looks at what has waited too long. */
+const lookMs = 250
+
 /** One application: its connections, its limits, and the moving of bytes to and from it. Nothing is ever sent twice. */
-export class Upstream {
-  readonly #pool: Pool
-  readonly #serverName: string | undefined
-  readonly #clientIdleTimeoutMs: number
+export class Upstream implements ConnectionKeeper {
+  readonly #connection: ConnectionSettings
+  readonly #clientIdleMs: number
   readonly #concurrency: number
   readonly #queue: number
   readonly #queueTimeoutMs: number
+  readonly #all = new Set<UpstreamConnection>()
+  /** The last one used is used first: those left over are closed by being idle. */
+  readonly #idle: UpstreamConnection[] = []
+  #cooling: UpstreamConnection[] = []
   readonly #waiting: Exchange[] = []
+  readonly #timer: NodeJS.Timeout
   /** Answers that never end by themselves. */
   readonly #eventStreams = new Set<Exchange>()
   #active = 0
 
   constructor(settings: UpstreamSettings) {
-    const { protocol, hostname, origin } = new URL(settings.url)
-    this.#clientIdleTimeoutMs = settings.clientIdleTimeoutMs ?? 60_000
+    const { protocol, hostname, port } = new URL(settings.url)
+    const host = hostname.replace(/^\[|\]$/g, '')
+    const isTls = protocol === 'https:'
+    this.#connection = {
+      host,
+      port: port === '' ? (isTls ? 443 : 80) : Number(port),
+      isTls,
+      serverName: settings.serverName ?? host,
+      certificateAuthority: settings.certificateAuthority,
+      connectMs: settings.connectTimeoutMs ?? 5000,
+      headMs: settings.headersTimeoutMs ?? 60_000,
+      bodyIdleMs: settings.bodyIdleTimeoutMs ?? 300_000,
+    }
+    this.#clientIdleMs = settings.clientIdleTimeoutMs ?? 60_000
     this.#concurrency = settings.concurrency ?? 1024
     this.#queue = settings.queue ?? 512
     this.#queueTimeoutMs = settings.queueTimeoutMs ?? 5000
-    const serverName = settings.serverName ?? bareHost(hostname)
-    this.#serverName = protocol === 'https:' ? serverName : undefined
-    const ca = settings.certificateAuthority
-    const connect = buildConnector({
-      timeout: settings.connectTimeoutMs ?? 5000,
-      rejectUnauthorized: true,
-      ...(ca === undefined ? {} : { ca }),
-    })
-    this.#pool = new Pool(origin, {
-      connections: this.#concurrency,
-      pipelining: 1,
-      headersTimeout: settings.headersTimeoutMs ?? 60_000,
-      bodyTimeout: settings.bodyIdleTimeoutMs ?? 300_000,
-      maxHeaderSize: 64 * 1024,
-      // The certificate is checked against the configured name, not against the Host that a client sent.
-      connect: (options, callback) =>
-        connect({ ...options, servername: isIP(serverName) === 0 ? serverName : '' }, callback),
-    })
+    this.#timer = setInterval(() => this.#look(), lookMs).unref()
   }
 
   /** Moves one request there and its answer back. Every ending, good or bad, is answered by the passage. */
   forward(passage: Passage): void {
-    const exchange = new Exchange(passage, this.#clientIdleTimeoutMs, this.#eventStreams, this.#release)
-    if (this.#active < this.#concurrency) this.#start(exchange)
+    const exchange = new Exchange(passage, this.#clientIdleMs, this.#eventStreams, this.#release)
+    if (this.#waiting.length === 0 && this.#hasRoom()) this.#start(exchange)
     else if (this.#waiting.length < this.#queue) {
       this.#waiting.push(exchange)
       exchange.wait(this.#queueTimeoutMs)
     } else exchange.refuse()
+  }
+
+  /** Everything that was let in by a session. */
+  *underWay(): Iterable<OpenPassage> {
+    for (const exchange of this.#waiting) if (exchange.isBound) yield exchange
+    for (const { occupant } of this.#all) if (occupant instanceof Exchange && occupant.isBound) yield occupant
   }
 
   /** Ends event streams: nobody need wait for them, and browsers come back by themselves. */
@@ -102,56 +117,122 @@ export class Upstream {
     for (const exchange of [...this.#eventStreams]) exchange.finish()
   }
 
-  /** Ends idle connections at once; requests under way are the caller's to wait for. */
-  close(): Promise<void> {
-    return this.#pool.destroy()
+  /** Ends all connections at once; requests under way are the caller's to wait for. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    for (const connection of this.#all) connection.destroy()
+  }
+
+  /** Used again only after a turn: an application that closes after its answer without saying so has then been heard. */
+  onFree(connection: UpstreamConnection): void {
+    this.#cooling.push(connection)
+    if (this.#cooling.length === 1) setImmediate(() => this.#cool())
+  }
+
+  onClosed(connection: UpstreamConnection): void {
+    this.#all.delete(connection)
+    this.#startWaiting()
+  }
+
+  #hasRoom(): boolean {
+    return this.#active < this.#concurrency && (this.#idle.length > 0 || this.#all.size < this.#concurrency)
   }
 
   #start(exchange: Exchange): void {
     this.#active += 1
-    exchange.start(this.#pool, this.#serverName)
+    exchange.begin()
+    for (let known = this.#idle.pop(); known !== undefined; known = this.#idle.pop()) {
+      if (!known.isUsable) continue
+      known.occupy(exchange)
+      return
+    }
+    this.#all.add(new UpstreamConnection(this.#connection, exchange, this))
   }
 
-  readonly #release = (): void => {
-    this.#active -= 1
-    for (;;) {
+  #cool(): void {
+    for (const connection of this.#cooling) if (connection.isUsable) this.#idle.push(connection)
+    this.#cooling = []
+    this.#startWaiting()
+  }
+
+  #startWaiting(): void {
+    while (this.#waiting.length > 0 && this.#hasRoom()) {
       const next = this.#waiting.shift()
-      if (next === undefined) return
-      if (!next.isOver) {
-        this.#start(next)
-        return
-      }
+      if (next !== undefined) this.#start(next)
     }
+  }
+
+  #look(): void {
+    const now = performance.now()
+    for (const connection of this.#all) connection.look(now)
+  }
+
+  readonly #release = (exchange: Exchange): void => {
+    if (exchange.isBegun) {
+      this.#active -= 1
+      if (this.#waiting.length > 0) this.#startWaiting()
+      return
+    }
+    const place = this.#waiting.indexOf(exchange)
+    if (place >= 0) this.#waiting.splice(place, 1)
   }
 }
 
-/** One request and its answer between the two connections. The methods named `on...` are called by undici. */
-class Exchange implements Dispatcher.DispatchHandler {
+/** One request and its answer between the two connections. */
+class Exchange implements Occupant, OpenPassage {
   readonly #passage: Passage
   readonly #response: ServerResponse
-  readonly #idleMs: number
+  readonly #clientIdleMs: number
   readonly #eventStreams: Set<Exchange>
-  readonly #release: () => void
-  #abort: ((error?: Error) => void) | undefined
-  #resume: (() => void) | undefined
+  readonly #release: (exchange: Exchange) => void
+  #connection: UpstreamConnection | undefined
+  #upload: Upload | undefined
   /** The first piece of the answer: kept until the turn is over, so that a small answer leaves in one write. */
   #held: Buffer | undefined
-  #streaming = false
-  #started = false
-  #over = false
+  #isStreaming = false
+  #isBegun = false
+  #isOver = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(passage: Passage, idleMs: number, eventStreams: Set<Exchange>, release: () => void) {
+  constructor(
+    passage: Passage,
+    clientIdleMs: number,
+    eventStreams: Set<Exchange>,
+    release: (exchange: Exchange) => void,
+  ) {
     this.#passage = passage
     this.#response = passage.response
-    this.#idleMs = idleMs
+    this.#clientIdleMs = clientIdleMs
     this.#eventStreams = eventStreams
     this.#release = release
     passage.response.on('close', this.#onClientClose)
   }
 
-  get isOver(): boolean {
-    return this.#over
+  /** No longer waiting: counts among those under way. */
+  get isBegun(): boolean {
+    return this.#isBegun
+  }
+
+  get isBound(): boolean {
+    return this.#passage.boundTo !== undefined && !this.#isOver
+  }
+
+  get isProgram(): boolean {
+    return this.#passage.boundTo === 'program'
+  }
+
+  get request(): IncomingMessage {
+    return this.#passage.request
+  }
+
+  /** In the middle of an answer the client sees that it is not whole. */
+  cut(): void {
+    if (!this.#isOver) this.#response.destroy()
+  }
+
+  begin(): void {
+    this.#isBegun = true
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
   }
 
   wait(forMs: number): void {
@@ -162,55 +243,48 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#fail(new GatelodgeError('upstream.busy', { retryAfterSeconds: 2 }))
   }
 
-  start(pool: Pool, servername: string | undefined): void {
-    clearTimeout(this.#timer)
-    this.#started = true
-    const { request, response, target, headers } = this.#passage
-    const options: Dispatcher.DispatchOptions & { servername?: string } = {
-      path: target,
-      method: request.method ?? 'GET',
-      headers,
-      body: hasBody(request) ? new RequestBody(request, response, this.#idleMs) : null,
+  onReady(connection: UpstreamConnection): void {
+    if (this.#isOver) {
+      connection.destroy()
+      return
     }
-    if (servername !== undefined) options.servername = servername
-    pool.dispatch(options, this)
+    this.#connection = connection
+    const { request, response, target, headers } = this.#passage
+    const method = request.method ?? 'GET'
+    let head = `${method} ${target} HTTP/1.1\r\n`
+    for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`
+    if (request.headers['transfer-encoding'] !== undefined) head += 'transfer-encoding: chunked\r\n'
+    connection.send(method, `${head}\r\n`)
+    if (hasBody(request)) this.#upload = new Upload(request, response, connection, this.#clientIdleMs)
   }
 
-  onConnect(abort: (error?: Error) => void): void {
-    if (this.#over) abort()
-    else this.#abort = abort
-  }
-
-  onHeaders(status: number, raw: Buffer[], resume: () => void, reason: string): boolean {
-    // Word that the answer is still being thought about (102, 103) is not passed on: the client hears of the real one.
-    if (status < 200) return true
-    this.#resume = resume
-    const headers = this.#passage.policy.response(raw)
-    if (reason === '' || !/^[\t\x20-\x7e]+$/.test(reason)) this.#response.writeHead(status, headers)
-    else this.#response.writeHead(status, reason, headers)
-    if (isEventStream(headers)) this.#eventStreams.add(this)
+  onHead({ status, reason, headers }: Head): void {
+    const forClient = this.#passage.policy.response(headers)
+    if (reason === '') this.#response.writeHead(status, forClient)
+    else this.#response.writeHead(status, reason, forClient)
+    if (isEventStream(forClient)) this.#eventStreams.add(this)
     process.nextTick(flush, this)
-    return true
   }
 
-  onData(chunk: Buffer): boolean {
+  onBody(piece: Buffer): void {
     const response = this.#response
-    if (!this.#streaming && this.#held === undefined) {
-      this.#held = chunk
-      return true
+    if (!this.#isStreaming && this.#held === undefined) {
+      this.#held = piece
+      return
     }
     this.flush()
-    if (response.write(chunk) || response.writableLength < bufferedBytes) return true
-    response.socket?.setTimeout(this.#idleMs)
+    if (response.write(piece) || response.writableLength < bufferedBytes) return
+    this.#connection?.pause()
+    response.socket?.setTimeout(this.#clientIdleMs)
     response.once('drain', () => {
       response.socket?.setTimeout(0)
-      this.#resume?.()
+      this.#connection?.resume()
     })
-    return false
   }
 
-  onComplete(): void {
-    if (this.#over) return
+  onEnd(): void {
+    if (this.#isOver) return
+    if (this.#upload?.isSent === false) this.#connection?.spoil()
     this.#settle()
     const held = this.#held
     this.#held = undefined
@@ -220,14 +294,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     else this.#response.end(held)
   }
 
-  onError(error: Error): void {
-    this.#fail(asGatelodgeError(error))
+  onError(cause: Error): void {
+    this.#fail(asGatelodgeError(cause))
   }
 
   /** The turn is over and there is more to come: what there is goes out now (server-sent events wait for nothing). */
   flush(): void {
-    if (this.#streaming || this.#over) return
-    this.#streaming = true
+    if (this.#isStreaming || this.#isOver) return
+    this.#isStreaming = true
     if (this.#held === undefined) this.#response.flushHeaders()
     else this.#response.write(this.#held)
     this.#held = undefined
@@ -235,30 +309,34 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** Ends the answer as if the application had. */
   finish(): void {
-    if (this.#over) return
+    if (this.#isOver) return
+    const connection = this.#connection
     this.flush()
-    this.onComplete()
-    this.#abort?.()
+    this.onEnd()
+    connection?.destroy()
   }
 
   readonly #onClientClose = (): void => {
-    if (this.#over) return
+    if (this.#isOver) return
+    const connection = this.#connection
     this.#settle()
-    this.#abort?.()
+    connection?.destroy()
   }
 
   #fail(error: GatelodgeError): void {
-    if (this.#over) return
+    if (this.#isOver) return
     this.#settle()
     this.#passage.fail(error)
   }
 
   #settle(): void {
-    this.#over = true
+    this.#isOver = true
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#upload?.stop()
+    // Late word from the client's side must not reach a connection that carries another's request by now.
+    this.#connection = undefined
     this.#eventStreams.delete(this)
-    clearTimeout(this.#timer)
-    if (this.#started) this.#release()
-    this.#passage.onEnd?.()
+    this.#release(this)
   }
 }
 
@@ -275,23 +353,8 @@ function isEventStream(headers: readonly string[]): boolean {
   return false
 }
 
-function bareHost(hostname: string): string {
-  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-}
-
-const invalidAnswers = new Set([
-  'UND_ERR_HEADERS_OVERFLOW',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-])
-
-function asGatelodgeError(cause: Error & { code?: unknown }): GatelodgeError {
-  const code = String(cause.code ?? '')
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    return new GatelodgeError('upstream.timeout', { cause })
-  }
-  if (code.startsWith('HPE_') || invalidAnswers.has(code) || cause.message.startsWith('bad ')) {
-    return new GatelodgeError('upstream.invalid', { cause })
-  }
+function asGatelodgeError(cause: Error): GatelodgeError {
+  if (cause instanceof UpstreamTimeout) return new GatelodgeError('upstream.timeout', { cause })
+  if (cause instanceof AnswerError) return new GatelodgeError('upstream.invalid', { cause })
   return new GatelodgeError('upstream.unreachable', { cause })
 }

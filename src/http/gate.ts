@@ -122,21 +122,25 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     return address
   }
 
-  async #judgeKnown(request: IncomingMessage, facts: RequestFacts<S>): Promise<Judged<S>> {
-    const { cookies, sessions, programs } = this.#parts
+  #judgeKnown(request: IncomingMessage, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {
+    const { cookies, sessions } = this.#parts
     const token = cookies.read(request.headers.cookie, cookies.names.session)
-    const session = token === undefined ? undefined : await sessions.find(token)
-    const authorization = request.headers.authorization
-    if (
-      session !== undefined ||
-      authorization === undefined ||
-      facts.rule.clients !== 'api' ||
-      programs === undefined
-    ) {
-      return this.#judged(request, facts, session)
+    if (token === undefined) return this.#judgeUnknown(request, facts)
+    return sessions.find(token).then((session) => {
+      return session === undefined ? this.#judgeUnknown(request, facts) : this.#judged(request, facts, session)
+    })
+  }
+
+  /** Nobody by the cookie; on rules for programs there may be one by `Authorization`. */
+  #judgeUnknown(request: IncomingMessage, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {
+    const { authorization } = request.headers
+    const { programs } = this.#parts
+    if (authorization === undefined || facts.rule.clients !== 'api' || programs === undefined) {
+      return this.#judged(request, facts, undefined)
     }
-    const program = await programs(authorization, facts.client)
-    return { ...this.#judged(request, facts, program), program: program !== undefined }
+    return programs(authorization, facts.client).then((program) => {
+      return { ...this.#judged(request, facts, program), program: program !== undefined }
+    })
   }
 
   #judged(request: IncomingMessage, facts: RequestFacts<S>, session: OpenSession | undefined): Judged<S> {

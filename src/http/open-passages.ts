@@ -6,7 +6,7 @@ export interface OpenPassage {
   readonly request: IncomingMessage
   /** Came with credentials in `Authorization`, which are costly to look at again. */
   readonly isProgram: boolean
-  /** Ends it; what let it in does not hold any more. */
+  /** Ends it, if it has not ended: what let it in does not hold any more. */
   cut(): void
 }
 
@@ -21,10 +21,16 @@ const lookMs = 1000
 /** Looks in a row that may fail before what cannot be judged is cut: a store that is away for a moment ends nothing. */
 const failuresAllowed = 8
 
+/** Where things are under way. Asked for them only now and then, so that a request that is over at once costs nothing. */
+export interface PassageSource {
+  /** What is under way and hangs on a session. */
+  underWay(): Iterable<OpenPassage>
+}
+
 /** Everything under way that hangs on a session, judged again while it lasts (invariant 6: a revocation ends it, too). */
 export class OpenPassages {
   readonly #gate: Judge
-  readonly #open = new Set<OpenPassage>()
+  readonly #sources: readonly PassageSource[]
   readonly #unsubscribe: (() => void) | undefined
   readonly #timer: NodeJS.Timeout
   #failures = 0
@@ -32,18 +38,11 @@ export class OpenPassages {
   #again = false
 
   /** `onEnded` calls the listener whenever a session may have ended. */
-  constructor(gate: Judge, onEnded?: (listener: () => void) => () => void) {
+  constructor(gate: Judge, sources: readonly PassageSource[], onEnded?: (listener: () => void) => () => void) {
     this.#gate = gate
-    this.#timer = setInterval(() => this.#look(false), lookMs).unref()
+    this.#sources = sources
+    this.#timer = setInterval(() => void this.#look(false), lookMs).unref()
     this.#unsubscribe = onEnded?.(() => this.recheck())
-  }
-
-  add(passage: OpenPassage): void {
-    this.#open.add(passage)
-  }
-
-  delete(passage: OpenPassage): void {
-    this.#open.delete(passage)
   }
 
   /** Judges everything again, now. */
@@ -58,20 +57,24 @@ export class OpenPassages {
   }
 
   async #look(programsToo: boolean): Promise<void> {
-    if (this.#looking || this.#open.size === 0) return
+    if (this.#looking) return
     this.#looking = true
     this.#again = false
     let failed = false
-    for (const passage of [...this.#open]) {
+    for (const passage of this.#all()) {
       if (passage.isProgram && !programsToo) continue
       const allowed = await this.#isAllowed(passage.request)
-      if (allowed === false && this.#open.has(passage)) passage.cut()
+      if (allowed === false) passage.cut()
       if (allowed === undefined) failed = true
     }
     this.#failures = failed ? this.#failures + 1 : 0
-    if (this.#failures > failuresAllowed) for (const passage of [...this.#open]) passage.cut()
+    if (this.#failures > failuresAllowed) for (const passage of this.#all()) passage.cut()
     this.#looking = false
     if (this.#again) await this.#look(true)
+  }
+
+  #all(): OpenPassage[] {
+    return this.#sources.flatMap((source) => [...source.underWay()])
   }
 
   /** `undefined` when it could not be judged. */

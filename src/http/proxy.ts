@@ -1,4 +1,4 @@
-import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
+import { METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -7,7 +7,7 @@ import { GatelodgeError } from '../errors.js'
 import type { Applications, ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
 import type { Gate, Judged, Verdict } from './gate.js'
-import { type OpenPassage, OpenPassages } from './open-passages.js'
+import { OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
 import { type Refusal, refusalOf } from './refusal.js'
 import { type TunnelLimits, Tunnels } from './tunnel.js'
@@ -24,8 +24,6 @@ export interface ProxyParts {
   /** Told of every request that was judged; must not throw. */
   readonly onJudged?: (request: FastifyRequest, judged: Judged<ProxySite>) => void
 }
-
-type Scoped = ProxyParts & { readonly open: OpenPassages }
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -57,9 +55,9 @@ export const proxySites = fp(
     fastify.addHook('onRequest', judgeFirst(parts))
     fastify.setErrorHandler(parts.errors.handler)
     fastify.setNotFoundHandler(parts.errors.notFound)
-    const open = new OpenPassages(parts.gate, parts.onEnded)
-    for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, open, site })
-    const tunnels = new Tunnels({ ...parts, open, limits: parts.tunnelLimits })
+    for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, site })
+    const tunnels = new Tunnels({ ...parts, limits: parts.tunnelLimits })
+    const open = new OpenPassages(parts.gate, [parts.applications, tunnels], parts.onEnded)
     tunnels.attach(fastify.server)
     fastify.addHook('preClose', async () => parts.applications.endEventStreams())
     fastify.addHook('preClose', () => tunnels.close())
@@ -69,7 +67,7 @@ export const proxySites = fp(
   { fastify: '5.x', name: 'gatelodge-sites' },
 )
 
-async function oneSite(scope: FastifyInstance, parts: Scoped & { site: Site<ProxySite> }) {
+async function oneSite(scope: FastifyInstance, parts: ProxyParts & { site: Site<ProxySite> }) {
   const { site } = parts
   scope.addHook('onRequest', passThrough(parts))
   scope.removeAllContentTypeParsers()
@@ -121,8 +119,8 @@ function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: Er
   raw.once('close', stop)
 }
 
-function passThrough(parts: Scoped): Hook {
-  const { applications, errors, onJudged, open } = parts
+function passThrough(parts: ProxyParts): Hook {
+  const { applications, errors, onJudged } = parts
   return (request, reply, done) => {
     const { verdict, raw } = request
     if (verdict?.kind !== 'judged') {
@@ -136,7 +134,6 @@ function passThrough(parts: Scoped): Hook {
       refuse(refusal, verdict, request, reply, parts)
       return
     }
-    const passage = verdict.session === undefined ? undefined : watched(verdict, raw, reply.raw, open)
     const application = applications.of(verdict.site)
     const response = reply.raw
     application.upstream.forward({
@@ -146,21 +143,9 @@ function passThrough(parts: Scoped): Hook {
       headers: applications.headersFor(application, raw, verdict, request.id),
       policy: application.headers,
       fail: (error) => errors.answer(raw, response, error, request.id),
-      onEnd: passage === undefined ? undefined : () => open.delete(passage),
+      boundTo: verdict.session === undefined ? undefined : verdict.program === true ? 'program' : 'session',
     })
   }
-}
-
-/** What lasts is judged again while it lasts: cut short, the client sees that the answer is not whole. */
-function watched(
-  { program }: Judged<ProxySite>,
-  request: IncomingMessage,
-  response: ServerResponse,
-  open: OpenPassages,
-): OpenPassage {
-  const passage = { request, isProgram: program === true, cut: () => void response.destroy() }
-  open.add(passage)
-  return passage
 }
 
 function refuse(

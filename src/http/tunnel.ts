@@ -6,7 +6,7 @@ import { GatelodgeError } from '../errors.js'
 import type { Application, Applications, ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
 import type { Gate, Judged } from './gate.js'
-import type { OpenPassage, OpenPassages } from './open-passages.js'
+import type { OpenPassage } from './open-passages.js'
 import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
 import { refusalOf } from './refusal.js'
@@ -28,7 +28,6 @@ export interface TunnelParts {
   readonly gate: Gate<ProxySite>
   readonly applications: Applications
   readonly errors: ErrorAnswers
-  readonly open: OpenPassages
   readonly requestId: () => string
   readonly limits?: TunnelLimits | undefined
 }
@@ -60,6 +59,11 @@ export class Tunnels {
 
   get size(): number {
     return this.#tunnels.size
+  }
+
+  /** Everything that was let in by a session. */
+  *underWay(): Iterable<OpenPassage> {
+    for (const tunnel of this.#tunnels) if (tunnel.sessionId !== undefined) yield tunnel
   }
 
   /** Takes over the server's upgrades. */
@@ -126,12 +130,8 @@ export class Tunnels {
       close: (code) => (splice === undefined ? socket.destroy() : splice.close(code)),
       cut: () => tunnel.close(closeCodes.policy),
     }
-    const end = () => {
-      this.#tunnels.delete(tunnel)
-      this.#parts.open.delete(tunnel)
-    }
+    const end = () => void this.#tunnels.delete(tunnel)
     this.#tunnels.add(tunnel)
-    if (sessionId !== undefined) this.#parts.open.add(tunnel)
     const abandon = () => {
       end()
       outgoing.destroy()

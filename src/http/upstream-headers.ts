@@ -243,12 +243,12 @@ export class HeaderPolicy {
   }
 
   /** The headers of the answer as the client gets them. Values with bytes no header may have are left out. */
-  response(raw: readonly (Buffer | string)[]): string[] {
+  response(raw: readonly string[]): string[] {
     const headers: string[] = []
     let named: Set<string> | undefined
     for (let at = 0; at + 1 < raw.length; at += 2) {
-      const name = text(raw[at] as Buffer | string)
-      const value = text(raw[at + 1] as Buffer | string)
+      const name = raw[at] as string
+      const value = raw[at + 1] as string
       const treatment = this.#treatment(this.#responseNames, name, responseTreatment)
       if (treatment === treat.drop || invalidValue.test(value)) continue
       if (treatment === treat.connection) named = namedByConnection(value, named)
@@ -337,10 +337,6 @@ function responseTreatment(name: string): Treatment {
 
 function fold(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-}
-
-function text(value: Buffer | string): string {
-  return typeof value === 'string' ? value : value.toString('latin1')
 }
 
 function namedByConnection(value: string, named: Set<string> | undefined): Set<string> | undefined {

@@ -92,7 +92,7 @@ t.test('bytes before the gate', async (t) => {
       fc.asyncProperty(target, async (one) => {
         await rawExchange(t, door.port, `GET ${one} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
     for (const { url } of app.requests.slice(before)) {
       const seen = new URL(url ?? '', 'http://h').pathname
@@ -405,7 +405,7 @@ t.test('bytes before the gate', async (t) => {
           await socket.untilClosed(3000)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
     const { text } = await send('GET /public/alive HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
     t.equal(statusOf(text), 200)

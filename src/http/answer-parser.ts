@@ -1,0 +1,174 @@
+import { AnswerError, framingOf, type Head, parseHead } from './answer-head.js'
+
+/** Who is told what comes in, in order: a head, pieces of a body, an end. */
+export interface AnswerSink {
+  onHead(head: Head): void
+  onBody(piece: Buffer): void
+  /** The answer is whole. */
+  onEnd(): void
+}
+
+/** Of a head, and of everything besides the data in a chunked body. */
+const maxHeadBytes = 64 * 1024
+const maxLineBytes = 4096
+
+const lineEnd = Buffer.from('\r\n')
+const headEnd = Buffer.from('\r\n\r\n')
+const chunkLine = /^([0-9a-f]{1,12})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i
+
+type State = 'idle' | 'head' | 'length' | 'until-close' | 'chunk-line' | 'chunk-data' | 'chunk-end' | 'trailers'
+
+/**
+ * Reads the answers of one upstream connection, one at a time (RFC 9112). Stricter than the standard asks: what two
+ * readers might end at two places is no answer but an error, and so is every byte that nobody asked for. A connection with
+ * an error is never used again, so no answer can be taken for that of another request.
+ */
+export class AnswerParser {
+  readonly #sink: AnswerSink
+  #state: State = 'idle'
+  #method = ''
+  /** What came of a head or line that is not whole yet. */
+  #pending: Buffer | undefined
+  /** Bytes of body still to come, in the whole or in this chunk. */
+  #left = 0
+  #trailerBytes = 0
+  #keepAlive = false
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink
+  }
+
+  /** An answer to a request of this method is expected from now on. */
+  expect(method: string): void {
+    this.#method = method
+    this.#state = 'head'
+    this.#keepAlive = false
+  }
+
+  /** Whether the connection may be used again once the answer has ended. */
+  get keepAlive(): boolean {
+    return this.#keepAlive
+  }
+
+  /** @throws {@link AnswerError} */
+  read(chunk: Buffer): void {
+    let at = 0
+    while (at < chunk.length) at = this.#step(chunk, at)
+  }
+
+  /**
+   * Nothing more will come.
+   * @throws {@link AnswerError} when something should have
+   */
+  finish(): void {
+    if (this.#state === 'until-close') this.#end()
+    else if (this.#state !== 'idle') throw new AnswerError('the connection ended before the answer')
+  }
+
+  /** @returns where to go on */
+  #step(chunk: Buffer, at: number): number {
+    switch (this.#state) {
+      case 'head':
+        return this.#readHead(chunk, at)
+      case 'length':
+      case 'chunk-data':
+        return this.#readData(chunk, at)
+      case 'until-close':
+        this.#sink.onBody(at === 0 ? chunk : chunk.subarray(at))
+        return chunk.length
+      case 'chunk-line':
+      case 'chunk-end':
+      case 'trailers':
+        return this.#readLine(chunk, at)
+      case 'idle':
+        throw new AnswerError('bytes that nobody asked for')
+    }
+  }
+
+  #readHead(chunk: Buffer, at: number): number {
+    const { bytes, start, next } = this.#upTo(headEnd, chunk, at, maxHeadBytes)
+    if (bytes === undefined) return next
+    const head = parseHead(bytes.toString('latin1', start, bytes.length - headEnd.length))
+    // Word that the answer is still being thought about; the real one follows. Nobody asked for another protocol.
+    if (head.status < 200) {
+      if (head.status === 101) throw new AnswerError('a protocol that nobody asked for')
+      return next
+    }
+    const { length, keepAlive } = framingOf(head, this.#method)
+    this.#keepAlive = keepAlive
+    if (length === 'chunked') this.#state = 'chunk-line'
+    else if (length === 'until-close') this.#state = 'until-close'
+    else {
+      this.#state = 'length'
+      this.#left = length
+    }
+    this.#trailerBytes = 0
+    this.#sink.onHead(head)
+    if (length === 0) this.#end()
+    return next
+  }
+
+  #readData(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#left)
+    this.#left -= end - at
+    this.#sink.onBody(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end))
+    if (this.#left === 0) {
+      if (this.#state === 'length') this.#end()
+      else this.#state = 'chunk-end'
+    }
+    return end
+  }
+
+  #readLine(chunk: Buffer, at: number): number {
+    const { bytes, start, next } = this.#upTo(lineEnd, chunk, at, maxLineBytes)
+    if (bytes === undefined) return next
+    const line = bytes.toString('latin1', start, bytes.length - lineEnd.length)
+    if (this.#state === 'chunk-end') {
+      if (line !== '') throw new AnswerError('a chunk longer than it says')
+      this.#state = 'chunk-line'
+    } else if (this.#state === 'chunk-line') {
+      const size = chunkLine.exec(line)?.[1]
+      if (size === undefined) throw new AnswerError('a chunk without a size')
+      this.#left = Number.parseInt(size, 16)
+      this.#state = this.#left === 0 ? 'trailers' : 'chunk-data'
+    } else if (line === '') this.#end()
+    else {
+      // Trailers end here: an application cannot say in them what it may not say in its head.
+      this.#trailerBytes += line.length
+      if (this.#trailerBytes > maxHeadBytes) throw new AnswerError('trailers without end')
+    }
+    return next
+  }
+
+  /** Everything from `at` (with what was pending before it) up to and with the delimiter; `undefined` while it is not there. */
+  #upTo(delimiter: Buffer, chunk: Buffer, at: number, most: number) {
+    const pending = this.#pending
+    if (pending === undefined) {
+      const found = chunk.indexOf(delimiter, at)
+      if (found >= 0 && found - at <= most) {
+        const next = found + delimiter.length
+        return { bytes: next === chunk.length ? chunk : chunk.subarray(0, next), start: at, next }
+      }
+      if (found >= 0 || chunk.length - at > most) throw new AnswerError('a head or line without end')
+      this.#pending = at === 0 ? chunk : chunk.subarray(at)
+      return { bytes: undefined, start: 0, next: chunk.length }
+    }
+    // The delimiter may itself have come in two pieces. No more is copied than a head or line may have.
+    const part = chunk.subarray(at, at + most + delimiter.length)
+    const whole = Buffer.concat([pending, part])
+    const found = whole.indexOf(delimiter, Math.max(0, pending.length - delimiter.length + 1))
+    if (found > most || (found < 0 && whole.length > most)) throw new AnswerError('a head or line without end')
+    if (found < 0) {
+      this.#pending = whole
+      return { bytes: undefined, start: 0, next: chunk.length }
+    }
+    this.#pending = undefined
+    const end = found + delimiter.length
+    return { bytes: whole.subarray(0, end), start: 0, next: at + end - pending.length }
+  }
+
+  #end(): void {
+    this.#state = 'idle'
+    this.#sink.onEnd()
+  }
+}

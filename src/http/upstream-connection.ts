@@ -1,0 +1,198 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Head } from './answer-head.js'
+import { AnswerParser, type AnswerSink } from './answer-parser.js'
+
+/** How an application is reached and how long it may take. Times in milliseconds; 0 is without end. */
+export interface ConnectionSettings {
+  readonly host: string
+  readonly port: number
+  readonly isTls: boolean
+  /** The name a certificate must carry. */
+  readonly serverName: string
+  readonly certificateAuthority: string | undefined
+  readonly connectMs: number
+  readonly headMs: number
+  readonly bodyIdleMs: number
+}
+
+/** Whose request a connection carries. */
+export interface Occupant extends AnswerSink {
+  /** The connection stands, and the certificate is the right one: the request may be written. */
+  onReady(connection: UpstreamConnection): void
+  onError(error: Error): void
+}
+
+/** Who keeps connections for later requests. */
+export interface ConnectionKeeper {
+  /**
+   * A request has ended and another may come, but not in this turn: bytes that are there already and belong to no request
+   * would be taken for its answer.
+   */
+  onFree(connection: UpstreamConnection): void
+  onClosed(connection: UpstreamConnection): void
+}
+
+/** What took longer than it may. */
+export class UpstreamTimeout extends Error {
+  override readonly name = 'UpstreamTimeout'
+}
+
+/** Shorter than the five seconds after which most servers close, so that no request meets a closing connection. */
+const idleMs = 4000
+
+/** One connection to an application, for one request at a time. */
+export class UpstreamConnection implements AnswerSink {
+  readonly socket: Socket
+  readonly #settings: ConnectionSettings
+  readonly #parser: AnswerParser
+  readonly #keeper: ConnectionKeeper
+  #occupant: Occupant | undefined
+  #isReady = false
+  #isAnswering = false
+  #isReusable = true
+  /** When patience ends, on the clock of `performance`; looked at from time to time, which costs less than timers. */
+  #deadline: number
+
+  constructor(settings: ConnectionSettings, occupant: Occupant, keeper: ConnectionKeeper) {
+    this.#settings = settings
+    this.#occupant = occupant
+    this.#keeper = keeper
+    this.#parser = new AnswerParser(this)
+    this.#deadline = after(settings.connectMs)
+    const { host, port, isTls, serverName, certificateAuthority } = settings
+    const place = { host, port, noDelay: true, keepAlive: true }
+    this.socket = isTls
+      ? connectTls({
+          ...place,
+          rejectUnauthorized: true,
+          servername: isIP(serverName) === 0 ? serverName : '',
+          ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority }),
+        })
+      : connectTcp(place)
+    // Not before: a request must never be sent to a stranger whose certificate is looked at afterwards.
+    this.socket.on(isTls ? 'secureConnect' : 'connect', () => {
+      this.#isReady = true
+      this.#occupant?.onReady(this)
+    })
+    this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    this.socket.on('end', () => this.#finish())
+    this.socket.on('error', (error) => this.#break(error))
+    this.socket.on('close', () => {
+      this.#break(new Error('the connection was closed'))
+      keeper.onClosed(this)
+    })
+  }
+
+  get occupant(): Occupant | undefined {
+    return this.#occupant
+  }
+
+  get isUsable(): boolean {
+    return this.#occupant === undefined && this.#isReusable && !this.socket.destroyed
+  }
+
+  /** Takes the next request over a connection that stands. */
+  occupy(occupant: Occupant): void {
+    this.#occupant = occupant
+    occupant.onReady(this)
+  }
+
+  /** Sends the head of a request; what follows on the socket is its body. */
+  send(method: string, head: string): void {
+    this.#isAnswering = false
+    this.#deadline = after(this.#settings.headMs)
+    this.#parser.expect(method)
+    this.socket.write(head, 'latin1')
+  }
+
+  /** The application has the word: its patience runs, unless it has begun to answer. */
+  waitForApplication(): void {
+    if (!this.#isAnswering) this.#deadline = after(this.#settings.headMs)
+  }
+
+  /** The client has the word; how long it may take is watched elsewhere. */
+  waitForClient(): void {
+    if (!this.#isAnswering) this.#deadline = Number.POSITIVE_INFINITY
+  }
+
+  /** A client that takes nothing is no fault of the application. */
+  pause(): void {
+    this.#deadline = Number.POSITIVE_INFINITY
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.#deadline = after(this.#settings.bodyIdleMs)
+    this.socket.resume()
+  }
+
+  /** Not to be used for another request. */
+  spoil(): void {
+    this.#isReusable = false
+  }
+
+  /** Gives it up, with the request it carries. */
+  destroy(): void {
+    this.#isReusable = false
+    this.#occupant = undefined
+    this.socket.destroy()
+  }
+
+  /** Called now and then: ends what has waited too long. */
+  look(now: number): void {
+    if (now < this.#deadline) return
+    this.#break(new UpstreamTimeout(this.#isReady ? 'no answer in time' : 'no connection in time'))
+  }
+
+  onHead(head: Head): void {
+    this.#isAnswering = true
+    this.#occupant?.onHead(head)
+  }
+
+  onBody(piece: Buffer): void {
+    this.#occupant?.onBody(piece)
+  }
+
+  onEnd(): void {
+    const occupant = this.#occupant
+    this.#occupant = undefined
+    this.#deadline = after(idleMs)
+    if (!this.#parser.keepAlive) this.#isReusable = false
+    occupant?.onEnd()
+    // An answer that came before all of the request was taken: what is still leaving would stand before the next one.
+    if (this.#isReusable && this.socket.writableLength === 0) this.#keeper.onFree(this)
+    else this.destroy()
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#isAnswering) this.#deadline = after(this.#settings.bodyIdleMs)
+    try {
+      this.#parser.read(chunk)
+    } catch (error) {
+      this.#break(error as Error)
+    }
+  }
+
+  #finish(): void {
+    this.#isReusable = false
+    try {
+      this.#parser.finish()
+      this.socket.destroy()
+    } catch (error) {
+      this.#break(error as Error)
+    }
+  }
+
+  #break(error: Error): void {
+    this.#isReusable = false
+    const occupant = this.#occupant
+    this.#occupant = undefined
+    this.socket.destroy()
+    occupant?.onError(error)
+  }
+}
+
+function after(ms: number): number {
+  return ms === 0 ? Number.POSITIVE_INFINITY : performance.now() + ms
+}
