@@ -17,7 +17,7 @@ export function sentFacts(
     sent,
     /** Whether there is a code to type. Not while it is on its way: looking again would empty the field. */
     asks: sent.code !== undefined && sent.code.state !== 'sending',
-    byWhat: method?.use === 'sms' ? 'text message' : 'e-mail',
+    byWhat: method?.to?.includes('@') ? 'e-mail' : 'text message',
     sendTo,
     here,
     // Said in the title as well, which screen readers begin with.
