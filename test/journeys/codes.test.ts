@@ -89,7 +89,10 @@ ${store}
       }),
     mailed: (name) =>
       until(`a mail to ${name}`, () =>
-        codeIn(mail.arrived.findLast(({ envelope }) => envelope.to.includes(`${name}@example.com`))?.email.text),
+        mail.arrived
+          .filter(({ envelope }) => envelope.to.includes(`${name}@example.com`))
+          .map(({ email }) => codeIn(email.text))
+          .findLast((code) => code !== undefined),
       ),
     audited: (name) =>
       gateway
@@ -340,7 +343,10 @@ t.test('without the way round, the page says that nothing came and offers the ot
   t.equal(page.status, 200)
   t.match(page.text, /<title>Error: /)
   t.match(words(page), 'The code could not be sent. This is not your fault.')
-  t.equal(house.mail.arrived.length, 0)
+  t.notOk(
+    house.mail.arrived.some(({ email }) => /\b\d{6}\b/.test(email.text ?? '')),
+    'no code went by mail',
+  )
   t.match(await submit(visitor, page, '/verify/send'), { status: 429 }, 'the wait holds also after a failure')
   t.match(house.audited('ana').at(-1), { event: 'code.sent', outcome: 'refused' })
 })
