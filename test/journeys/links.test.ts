@@ -305,6 +305,40 @@ t.test('an app is asked for after a link, and a mail is not', async (t) => {
   t.equal((await asking.get('/.gatelodge/account/password')).status, 303)
 })
 
+t.test('after the password a link is the second step, in the browser that gave it and in no other', async (t) => {
+  const house = await openHouse(t, { magic: '{ use: magic-link }' })
+  await house.addUser('ana')
+  const ana = house.visitor()
+  await signIn(ana, 'ana')
+  t.equal((await ana.get('/.gatelodge/sign-in/link')).status, 404, 'not in place of the password')
+  const enrol = '/.gatelodge/enrol/magic-link'
+  await ana.get(`${enrol}?return=/.gatelodge/account`)
+  await ana.fillIn(enrol, {}, '/send')
+  const code = /^ {2}(\d{6})$/m.exec((await house.mailTo('ana')).email.text ?? '')?.[1] ?? ''
+  t.equal((await ana.fillIn(enrol, { code }, '/enrol/magic-link')).status, 303)
+
+  const again = house.visitor()
+  const asked = await signIn(again, 'ana', password, '/admin/')
+  t.match(asked.location, '/.gatelodge/verify')
+  t.match((await again.get(asked.location ?? '')).text, 'We sent a link to <strong><bdi dir="ltr">a…@e…')
+  const mail = await until('the link', () => house.mail.arrived.find(({ email }) => email.text?.includes('/link?')))
+  t.match(mail.email.text, /^ {2}\d{6}$/m, 'with a code for another device')
+  const link = linkIn(house, mail)
+  const other = house.visitor()
+  const page = await other.get(link)
+  t.match(page.text, 'Go back to where you began')
+  t.notMatch(page.text, '<form', 'there is nothing to press')
+  const { fields } = formOf((await again.get(link)).text, '/link')
+  await other.get(help)
+  const tried = await other.post('/.gatelodge/link', { ...fields, confirmed: 'yes' })
+  t.match(tried.text, 'Go back to where you began')
+  t.equal((await other.get('/')).status, 302)
+  const pressed = await press(again, link)
+  t.equal(pressed.location, '/admin/')
+  t.match(await again.get('/admin/'), { status: 200, text: 'The office' })
+  t.equal((await press(again, link)).status, 410)
+})
+
 t.test('support writes: a link for the user, the word for the others', async (t) => {
   const house = await openHouse(t)
   const { gateway } = house
@@ -372,7 +406,7 @@ t.test('links in a browser', { skip: skipWithoutChromium() }, async (t) => {
   await look('help-fault')
   await page.getByLabel('Username').fill('ana')
   await page.getByRole('button', { name: 'Send me a link' }).click()
-  await page.getByRole('heading', { name: 'Look into your mail' }).waitFor()
+  await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
   await look('help-sent')
   const link = linkIn(house, await house.mailTo('ana'))
 
