@@ -443,6 +443,31 @@ t.test('links in a browser', { skip: skipWithoutChromium() }, async (t) => {
 
   await page.goto(`${house.gateway.url}/.gatelodge/enrol/magic-link?return=/.gatelodge/account`)
   await look('enrol', page)
+  const begun = await openWindow(browser)
+  await house.addUser('ben')
+  const ben = house.visitor()
+  await signIn(ben, 'ben')
+  await ben.get('/.gatelodge/enrol/magic-link?return=/.gatelodge/account')
+  await ben.fillIn('/.gatelodge/enrol/magic-link', {}, '/send')
+  const code = /^ {2}(\d{6})$/m.exec((await house.mailTo('ben')).email.text ?? '')?.[1] ?? ''
+  t.equal((await ben.fillIn('/.gatelodge/enrol/magic-link', { code }, '/enrol/magic-link')).status, 303)
+  await begun.page.goto(house.gateway.url)
+  await begun.page.getByLabel('Username').fill('ben')
+  await begun.page.getByLabel('Password', { exact: true }).fill(password)
+  await begun.page.getByRole('button', { name: 'Sign in' }).click()
+  await begun.page.getByText('We sent a link to').waitFor()
+  await look('verify', begun.page)
+  const second = await until('the link', () =>
+    house.mail.arrived.find(
+      ({ envelope, email }) => envelope.to.includes('ben@example.com') && email.text?.includes('/link?'),
+    ),
+  )
+  await elsewhere.page.goto(house.gateway.url + linkIn(house, second))
+  await look('other-browser', elsewhere.page)
+  const tab = await begun.context.newPage()
+  await tab.goto(house.gateway.url + linkIn(house, second))
+  await tab.getByRole('button', { name: 'Sign in' }).click()
+  await tab.waitForURL(`${house.gateway.url}/`)
   t.same(
     complaints.filter((each) => !/status of (422|410|400)/.test(each)),
     [],
