@@ -1,6 +1,23 @@
-import t from 'tap'
-import type { Mail, User } from '../../src/contracts.js'
-import { add, client, halfWay, open, PASSWORD, type Rooms, rooms, tryPassword } from './rooms.js'
+import t, { type Test } from 'tap'
+import sms from '../../plugins/second-factors/sms.js'
+import type { Mail, SmsTransport, User } from '../../src/contracts.js'
+import type { Account } from '../../src/identity/accounts.js'
+import { FRESH_MS, missingProof } from '../../src/identity/fresh-proof.js'
+import type { OpenSession } from '../../src/identity/sessions.js'
+import { build, lentHost } from '../support/lent-host.js'
+import {
+  add,
+  Clock,
+  client,
+  emptyStore,
+  halfWay,
+  open,
+  overStore,
+  PASSWORD,
+  type Rooms,
+  rooms,
+  tryPassword,
+} from './rooms.js'
 
 const NEW = 'quite another lamp at the gate'
 
@@ -136,4 +153,92 @@ t.test('a notice that cannot be sent is for the operator to know, and stops nobo
   r.notices.tell('password-changed', { user, values: {} })
   await r.settled()
   t.match(r.lines.filter(({ message }) => message === 'A mail was not sent').length, 1)
+})
+
+/** A house with text messages, a user whose phone gets codes, and a session with both proofs. */
+async function withPhone(t: Test) {
+  const clock = new Clock()
+  const store = await emptyStore(t, clock)
+  const texts: Array<{ to: string; text: string }> = []
+  const text: SmsTransport = { send: async (message) => void texts.push(message) }
+  const host = lentHost({ now: clock.now, load: async () => text as never })
+  const sender = await build(sms, { countries: ['US'], transport: { use: 'outbox' } }, host)
+  const r = await overStore(t, store, clock, { factors: new Map([['sms', sender]]) })
+  const account = await add(r, 'ada', { mobile: '+12025550143' })
+  const half = await halfWay(r, 'ada', { ask: 'enrol' })
+  await r.signIn.beginEnrolment(half, 'sms')
+  await r.signIn.send(half, client())
+  await r.settled()
+  const code = () => /\b(\d{6})\b/.exec(texts.at(-1)?.text ?? '')?.[1] ?? ''
+  const done = await r.signIn.confirmEnrolment(half, code(), client())
+  if (done.outcome !== 'session') throw new Error(done.outcome)
+  const openNow = async (token: string) => {
+    const found = await r.sessions.find(token)
+    if (found === undefined) throw new Error('the session has ended')
+    return found
+  }
+  clock.forward(61)
+  const mobile = async () => (await r.directory.find({ id: account.id }))[0]?.mobile
+  return { r, texts, token: done.token, code, openNow, mobile, clock }
+}
+
+t.test('the number that sign-in codes go to changes when a code came back from the new one', async (t) => {
+  const { r, texts, token, code, openNow, mobile } = await withPhone(t)
+  const other = await r.sessions.open({ ...(await openNow(token)).session, client: client() })
+  const to = (typed: string) => ({ what: 'mobile', typed, client: client() }) as const
+  const open = await openNow(token)
+  const { contact } = r.own
+  t.match(await contact.change(open, token, to('+442079460000')), { outcome: 'refused', fault: 'needed' })
+  t.match(await contact.change(open, token, to('+1 202 555 0143')), { outcome: 'refused', fault: 'unchanged' })
+  t.same(await contact.change(open, token, to('+1 202 555 0178')), { outcome: 'code' })
+  t.equal(texts.at(-1)?.to, '+12025550178')
+  t.equal(await mobile(), '+12025550143')
+
+  const sent = code()
+  const elsewhere = await openNow(other.token)
+  t.same(
+    await contact.confirm(elsewhere, other.token, sent, client()),
+    { outcome: 'expired' },
+    'not in another browser',
+  )
+  const wrong = await contact.confirm(open, other.token, sent, client())
+  t.match(wrong, { outcome: 'wrong', triesLeft: 4 }, 'nor with the store alone: the browser has the key to its hash')
+  const half = await halfWay(r, 'ada')
+  t.not((await r.signIn.answer(half, sent, client())).outcome, 'session', 'nor does it sign in')
+
+  const done = await contact.confirm(open, token, sent, client())
+  t.equal(done.outcome, 'done')
+  t.equal(await mobile(), '+12025550178')
+  t.equal(await r.sessions.find(token), undefined)
+  t.equal(await r.sessions.find(other.token), undefined)
+  const renewed = 'renewed' in done ? done.renewed : undefined
+  t.match(await r.sessions.find(renewed?.token), { session: { user: { mobile: '+12025550178' } } })
+  t.equal(await r.signIn.pending(half), undefined, 'a sign-in that waits for a code to the old number has ended')
+})
+
+t.test('what was begun in a session that is signed out ends with it', async (t) => {
+  const r = await rooms(t)
+  await add(r, 'ada')
+  const token = await open(r, 'ada')
+  const step = await r.signIn.stepUp(token, '/', 'enrol')
+  const pendingToken = 'pendingToken' in step ? step.pendingToken : ''
+  t.ok(await r.signIn.beginEnrolment(pendingToken, 'totp'))
+  await r.sessions.end(token)
+  t.equal(await r.signIn.pending(pendingToken), undefined)
+  t.equal(await r.signIn.beginEnrolment(pendingToken, 'totp'), undefined)
+})
+
+t.test('a proof is fresh for a quarter of an hour, and a remembered device is none', async (t) => {
+  const account = { enrolled: [] } as unknown as Account
+  const both = { enrolled: [{ id: 'a', method: 'totp' }] } as unknown as Account
+  const at = (session: object, account: Account) =>
+    missingProof({ session, account } as unknown as OpenSession, FRESH_MS + 1000)
+  t.equal(at({ passwordAt: 1001 }, account), undefined)
+  t.equal(at({ passwordAt: 1000 }, account), 'password')
+  t.equal(at({}, account), 'password')
+  t.equal(at({ passwordAt: 1001 }, both), 'second-factor')
+  t.equal(at({ passwordAt: 1001, deviceAt: 1001 }, both), 'second-factor')
+  t.equal(at({ passwordAt: 1001, secondFactorAt: 1000 }, both), 'second-factor')
+  t.equal(at({ passwordAt: 1000, secondFactorAt: 1001 }, both), 'password')
+  t.equal(at({ passwordAt: 1001, secondFactorAt: 1001 }, both), undefined)
 })

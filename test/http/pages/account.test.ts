@@ -508,7 +508,7 @@ t.test('recent activity is told in plain words, without a word of the visitor', 
   t.same(said, [
     'Signed in',
     'The password was changed',
-    'Signed out',
+    'Signed out everywhere',
     'New backup codes were made',
     'Signed in',
     'A sign-in method was set up',

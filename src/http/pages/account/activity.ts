@@ -22,12 +22,15 @@ function isTelling({ event, outcome, reason }: AuditRecord): boolean {
   return !(event === 'session.ended' && reason === 'replaced')
 }
 
-function entry(visit: Visit, { event, outcome, method, time, address, userAgent, details }: AuditRecord): object {
+function entry(visit: Visit, record: AuditRecord): object {
+  const { event, outcome, method, time, address, userAgent, sessionPrefix, details } = record
   const { secondFactors } = visit.parts
   const what = details?.['what']
   return {
     event,
     outcome,
+    /** Not one session ended but all there were. */
+    isEverywhere: event === 'session.ended' && sessionPrefix === undefined,
     method: method === undefined ? undefined : (secondFactors.get(method)?.label ?? method),
     what: typeof what === 'string' ? what : undefined,
     when: spoken(Date.parse(time)),
