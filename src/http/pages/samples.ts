@@ -194,6 +194,7 @@ function sent(
     here: '/',
   })
   const email = { method: { ...sms, use: 'email' }, partial: secondFactor('email', step) }
+  const link = { method: { ...sms, use: 'magic-link', sends: 'link' }, partial: secondFactor('magic-link', step) }
   const troubles = [
     ...['account', 'number', 'network', 'day'].map((limit) => ({ outcome: 'limited', limit, retryAfterSeconds: 9000 })),
     ...['no-address', 'refused'].map((reason) => ({ outcome: 'failed', reason })),
@@ -201,6 +202,8 @@ function sent(
   return [
     page({ ...none, code }),
     { ...page({ ...none, code: mailed }), ...email },
+    { ...page({ ...none, code: mailed }), ...link },
+    { ...page({ ...none, isOver: true }), ...link, asks: false },
     { ...page({ ...none, code, waitSeconds: 30 }), fault: 'wait' },
     { ...page({ ...none, code }), fault: 'late' },
     ...['refused', 'over-budget', 'no-address'].map((fellBack) => page({ ...none, code: { ...mailed, fellBack } })),
