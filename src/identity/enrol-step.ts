@@ -1,0 +1,111 @@
+import type { Audit } from '../audit/audit.js'
+import type { User } from '../contracts.js'
+import type { BackupCodes } from './backup-codes.js'
+import type { ClientFacts } from './client-facts.js'
+import type { CodeStep } from './code-step.js'
+import type { Devices } from './devices.js'
+import type { Enrolment, Enrolments } from './enrolments.js'
+import type { Factors } from './factors.js'
+import type { Notices } from './notices.js'
+import type { AnswerOutcome, Begun, Method } from './outcomes.js'
+import type { Live, Outstanding } from './outstanding.js'
+import type { PendingSignIns } from './pending.js'
+
+interface Parts {
+  readonly enrolments: Enrolments
+  readonly pending: PendingSignIns
+  readonly backupCodes: Pick<BackupCodes, 'drop'>
+  readonly devices: Pick<Devices, 'revokeAll'>
+  readonly notices: Notices
+  readonly factors: Factors
+  readonly codes: CodeStep
+  readonly outstanding: Outstanding
+  readonly audit: Audit
+}
+
+/** Taking a second factor over: a secret that is shown, and active only after the first right answer. */
+export class EnrolStep {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** What this user could take over: a method whose code is sent, only with an address on file that it serves. */
+  available(user: User): readonly Method[] {
+    return this.#parts.factors.available(user)
+  }
+
+  /**
+   * A new secret for the method, or the one already shown to this pending sign-in. A code goes out only when it is asked for,
+   * by `SecondStep.send`. `undefined`: expired.
+   */
+  async begin(pendingToken: string | undefined, method: string): Promise<Begun | undefined> {
+    const live = await this.#parts.outstanding.find(pendingToken, 'enrol')
+    if (live === undefined || !this.#parts.factors.isAvailable(method, live.pending.user)) return undefined
+    const { user } = live.pending
+    const made = (await this.#parts.factors.checked(method)?.enrol.begin(user)) ?? { secret: null, show: null }
+    // Two tabs at once: the secret that was kept is the one to show.
+    const pending = await this.#parts.pending.change(live.pending, (now) =>
+      now.enrolling?.method === method ? now : { ...now, enrolling: { method, ...made } },
+    )
+    const sent = pending && (await this.#parts.codes.view(pending))
+    return pending?.enrolling && { show: pending.enrolling.show, ...(sent === undefined ? {} : { sent }) }
+  }
+
+  /** The first right answer makes the factor active and opens the session. */
+  async confirm(pendingToken: string | undefined, text: string, client: ClientFacts): Promise<AnswerOutcome> {
+    const live = await this.#parts.outstanding.find(pendingToken, 'enrol')
+    if (live?.pending.enrolling === undefined) return { outcome: 'expired' }
+    const { method, secret } = live.pending.enrolling
+    if (this.#parts.factors.sendsCode(method)) {
+      const enrolment = { method, name: this.#parts.factors.label(method), enrolment: null }
+      return this.#parts.outstanding.finishByCode(live, pendingToken ?? '', text, client, async ({ ref }) =>
+        ref === method ? () => this.#activate(live, enrolment, client) : undefined,
+      )
+    }
+    return this.#parts.outstanding.finish(live, { method, text, client }, async (answer) => {
+      const factor = this.#parts.factors.checked(method)
+      const enrolment = await factor?.enrol.confirm(secret, answer)
+      if (factor === undefined || enrolment === undefined) return undefined
+      return async () =>
+        (await this.#parts.pending.win(live.pending)) &&
+        this.#activate(live, { method, name: factor.label, enrolment }, client, answer)
+    })
+  }
+
+  async #activate(
+    { pending, account }: Live,
+    confirmed: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
+    client: ClientFacts,
+    answer?: string,
+  ): Promise<boolean> {
+    // What stood for a factor that was taken off must not come back to life with this one.
+    if (account.enrolled.length === 0) {
+      const { backupCodes, devices } = this.#parts
+      await Promise.all([
+        backupCodes.drop(account.id),
+        devices.revokeAll(account.id, { client, reason: 'first-factor' }),
+      ])
+    }
+    const made = await this.#parts.enrolments.activate(account, confirmed)
+    if (made === undefined) return false
+    // The answer that confirmed it must not open another sign-in as well. A code that was sent is used up already.
+    if (answer !== undefined) await this.#parts.enrolments.spend(made, answer)
+    await this.#parts.audit.record({
+      event: 'factor.enrolled',
+      outcome: 'success',
+      accountId: account.id,
+      username: account.username,
+      method: made.method,
+      client,
+    })
+    const { user } = pending
+    this.#parts.notices.tell('factor-added', {
+      user,
+      values: { method: this.#parts.factors.label(made.method) },
+      client,
+    })
+    return true
+  }
+}
