@@ -89,15 +89,6 @@ export class Enrolments {
     await this.#records.replace(key(used.accountId, used.id), used, { ...used, lastUsedAt: this.#now() })
   }
 
-  /** Makes this enrolment the one that is asked first. @returns false when the account has no such enrolment */
-  async prefer(accountId: string, id: string): Promise<boolean> {
-    const changed = await this.#accounts.change(accountId, (account) => {
-      if (account.preferred === id || !account.enrolled.some((enrolled) => enrolled.id === id)) return account
-      return { ...account, preferred: id }
-    })
-    return changed?.preferred === id && changed.enrolled.some((enrolled) => enrolled.id === id)
-  }
-
   /** @returns it as it is now; `undefined` when the account has no such enrolment */
   async rename(account: Account, id: string, name: string): Promise<Enrolment | undefined> {
     if (!account.enrolled.some((enrolled) => enrolled.id === id)) return undefined

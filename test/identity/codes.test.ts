@@ -329,8 +329,7 @@ t.test('the user picks: the preferred method first, the others by choice, one bu
   const secret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
   const app = await add('totp', { secret, lastStep: -1 })
   const mail = await add('email', null)
-  t.notOk(await house.enrolments.prefer(id, 'nothing of the sort'))
-  t.ok(await house.enrolments.prefer(id, mail?.id ?? ''))
+  await house.accounts.change(id, (now) => ({ ...now, preferred: mail?.id ?? '' }))
   house.later()
   const mails = post.mails.length
   const half = await begin(house, 'ada')

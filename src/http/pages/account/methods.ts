@@ -20,7 +20,8 @@ export async function showMethods(visit: Visit): Promise<FastifyReply> {
     isRequired: isRequired(visit, open),
     factors: factors.map((factor) => ({ ...shown(factor), address: visit.own(`${PAGE}/${factor.id}`) })),
     offered: await offered(visit, open),
-    backupCodes: factors.length === 0 ? undefined : await own.backupCodesLeft(open),
+    // Who set a factor up before there were any has none to use, and a place to make some.
+    backupCodes: factors.length === 0 ? undefined : ((await own.backupCodesLeft(open)) ?? 0),
   })
 }
 
