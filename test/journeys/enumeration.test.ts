@@ -18,7 +18,7 @@ t.setTimeout(300_000)
 
 const password = 'correct horse 7 battery'
 /** Five letters each, so that not even the length of an answer may differ. */
-const kinds = ['usual', 'ghost', 'ended', 'coded', 'robot', 'slow1', 'slow0'] as const
+const kinds = ['usual', 'ghost', 'ended', 'coded', 'robot', 'fresh', 'slow1', 'slow0'] as const
 type Kind = (typeof kinds)[number]
 /** Four wrong passwords are free, so each kind has several names. */
 const namesOfEach = 10
@@ -65,13 +65,16 @@ const asks: Readonly<Record<string, Ask>> = {
 /** Users of every kind, straight into the house: a process for each of them would take a minute. */
 async function settle(gateway: RunningGateway): Promise<void> {
   const code = await inHouse(gateway.configFile, async (rooms) => {
-    const { accounts, enrolments } = rooms
+    const { accounts, enrolments, directory } = rooms
     for (const kind of kinds) {
       for (let number = 0; number < namesOfEach; number += 1) {
         const username = nameOf(kind, number)
         if (isSlow(kind)) await slowDown(rooms, username)
         if (isNobody(kind)) continue
         const email = emailOf(kind, number)
+        // In the directory, and never seen here before.
+        if (kind === 'fresh') await directory.writable?.create({ username, email, groups: [] }, password)
+        if (kind === 'fresh') continue
         const added = await addUser(rooms, { username, email, password, role: kind === 'robot' ? 'api' : 'user' })
         if (added.outcome === 'refused') throw new Error(added.sentence)
         const { account } = added
