@@ -19,10 +19,11 @@ import {
 
 export type { OpenSession, Session, SessionSettings, SessionStart } from './session.js'
 
-/** Sessions of all users. A request with a known session costs one SHA-256 and one read of the epoch. */
+/** Sessions of all users. A request with a known session costs one read of the epoch. */
 export class Sessions {
   readonly #records: Records<Session>
   readonly #byAccount: Records<number>
+  /** By token, which saves the hash: this memory has the tokens of all requests anyway, and no store sees them. */
   readonly #copies = new LruMap<Copy>(COPIES)
   readonly #accounts: Accounts
   readonly #epoch: Epoch
@@ -53,21 +54,21 @@ export class Sessions {
   /** The session of this token, if it opens anything now. */
   async find(token: string | undefined): Promise<OpenSession | undefined> {
     if (token === undefined || !isToken(token)) return undefined
-    const id = hashOf(token)
     const epoch = await this.#epoch.read()
-    const copy = this.#copies.get(id)
+    const copy = this.#copies.get(token)
     const now = this.#now()
     if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && isFresh(copy.open.session, this.#settings, now)) {
       return copy.open
     }
-    const open = await this.#load(id, epoch, now)
-    if (open === undefined) this.#copies.delete(id)
+    const open = await this.#load(hashOf(token), now, true)
+    if (open === undefined) this.#copies.delete(token)
+    else this.#copies.set(token, { open, epoch, readAt: now })
     return open
   }
 
   /** Whether the session of this id opens anything now; for what was begun in it. */
   async isOpen(id: string): Promise<boolean> {
-    return (await this.#load(id, await this.#epoch.read(), this.#now(), false)) !== undefined
+    return (await this.#load(id, this.#now(), false)) !== undefined
   }
 
   async open(start: SessionStart): Promise<{ readonly token: string; readonly session: Session }> {
@@ -171,10 +172,9 @@ export class Sessions {
 
   /** The sessions that open something now, of one account or of all. */
   async *list(accountId?: string): AsyncGenerator<OpenSession> {
-    const epoch = await this.#epoch.read()
     const under = accountId === undefined ? '' : `${accountId}/`
     for await (const [key] of this.#byAccount.all(under)) {
-      const open = await this.#load(key.slice(key.lastIndexOf('/') + 1), epoch, this.#now(), false)
+      const open = await this.#load(key.slice(key.lastIndexOf('/') + 1), this.#now(), false)
       if (open !== undefined) yield open
     }
   }
@@ -188,7 +188,7 @@ export class Sessions {
     return this.#epoch.onChange(listener)
   }
 
-  async #load(id: string, epoch: string, now: number, keep = true): Promise<OpenSession | undefined> {
+  async #load(id: string, now: number, isUsed: boolean): Promise<OpenSession | undefined> {
     const session = await this.#records.get(id)
     if (session === undefined) return undefined
     if (!isAlive(session, this.#settings, now)) {
@@ -201,9 +201,7 @@ export class Sessions {
     ])
     if (account === undefined || account.status !== 'active' || account.role === 'api') return undefined
     if (session.generation !== account.generation || session.installation !== installation) return undefined
-    const open: OpenSession = { session: keep ? await this.#touch(session, now) : session, account }
-    if (keep) this.#copies.set(id, { open, epoch, readAt: now })
-    return open
+    return { session: isUsed ? await this.#touch(session, now) : session, account }
   }
 
   /** By `replace`, so that a session that ended meanwhile does not come back to life. */
