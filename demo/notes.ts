@@ -1,3 +1,5 @@
+import type { KeptMessage } from './outbox.js'
+
 /** What the gateway wrote to its log. */
 type LogFields = Readonly<Record<string, unknown>>
 
@@ -41,6 +43,14 @@ export function noteOf(line: string): string | undefined {
   }
   if (level === 'error' || level === 'warn') return `${at}  ${level.padEnd(7)}  ${printable(fields['msg'])}`
   return undefined
+}
+
+/** The message a line of the log tells of, if it does. */
+export function keptMessageOf(line: string): KeptMessage | undefined {
+  const fields = fieldsOf(line)
+  if (typeof fields?.['to'] !== 'string' || typeof fields['text'] !== 'string') return undefined
+  const { to, text, subject } = fields
+  return { at: timeOf(fields), to, text, ...(typeof subject === 'string' ? { subject } : {}) }
 }
 
 function messageOf({ to, subject, text }: LogFields): string {

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startDemoApplication } from './application.js'
 import { box } from './box.js'
-import { noteOf } from './notes.js'
+import { keptMessageOf, noteOf } from './notes.js'
+import { startOutbox } from './outbox.js'
 
 /** How the demonstration wants the gateway started. */
 export interface DemoStart {
@@ -77,14 +78,23 @@ export async function runDemo({
     cleanUp.push(() => rm(data, { recursive: true, force: true, maxRetries: 3 }))
     const application = await startDemoApplication()
     cleanUp.push(() => application.close())
+    const outbox = await startOutbox()
+    cleanUp.push(() => outbox.close())
     const gateway = await startGateway({
       configFile,
       environment: {
         GATELODGE_DEMO_PORT: String(port),
         GATELODGE_DEMO_APPLICATION: application.url,
+        GATELODGE_DEMO_OUTBOX: outbox.url,
         GATELODGE_DEMO_DATA: data,
       },
-      log: { write: (line) => tell(terminal, line) },
+      log: {
+        write(line) {
+          tell(terminal, line)
+          const message = keptMessageOf(line)
+          if (message !== undefined) outbox.keep(message)
+        },
+      },
     })
     cleanUp.push(() => gateway.close())
     // Numbers that are kept for fiction, so that no message could ever reach anybody.
@@ -105,6 +115,7 @@ function greeting(url: string, users: readonly DemoUser[], colour: boolean): str
     'All of it is new at every start and gone when you stop it.',
     undefined,
     `Open       ${url}`,
+    `Messages   ${url}/outbox`,
     undefined,
     ...users.map(({ username, password, role }) => `Sign in    ${username.padEnd(8)} ${password}   (${role})`),
     undefined,

@@ -40,6 +40,13 @@ t.test('the demonstration says what it is, how to get in, and forgets everything
     '{"time":"2026-01-01T10:11:12.000Z","audit":{"event":"session.opened","username":"ben"},"msg":"session.opened"}\n',
   )
   t.match(written, /10:11:12 {2}sign-in {2}ben is signed in\n$/)
+  const outbox = `${start.environment['GATELODGE_DEMO_OUTBOX']}/outbox`
+  start.log.write(
+    '{"time":"2026-01-01T10:11:12.000Z","to":"b@example.com","subject":"<b>","text":"Go to\\nhttp://h/x?a=1"}\n',
+  )
+  const page = await (await fetch(outbox)).text()
+  t.match(page, '&lt;b&gt;')
+  t.match(page, '<a href="http://h/x?a=1">')
   await demo.close()
   t.ok(isClosed)
   await t.rejects(fetch(application))
