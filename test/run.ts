@@ -42,7 +42,8 @@ const skipped = count('skip') + count('todo')
 const skipFails = process.env['CI'] === 'true' && skipped > 0
 
 if (skipFails) console.log('In CI a skipped test is a failure: install what the lines above name.')
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+// On a line of its own: tap's last word is an escape sequence for terminals, without a line end.
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = run.status !== 0 || failed > 0 || passed === 0 || skipFails ? 1 : 0
 
 function readReport(): string {
