@@ -1,5 +1,5 @@
 import { AddressRangeError, AddressRanges } from './client-address.js'
-import { fitsSegment, PathPattern, PathPatternError, type PatternSegment } from './path-pattern.js'
+import { fitsSegment, PathPattern, PathPatternError, type PatternSegment, walk } from './path-pattern.js'
 import type { RuleSettings } from './policy.js'
 
 interface Prepared {
@@ -69,33 +69,7 @@ function coversPath(earlier: Prepared, later: Prepared): boolean {
   if (wanted.ignoreCase && !pattern.ignoreCase && /\p{L}/u.test(pattern.text)) return false
   const endsOpen = pattern.trailingSlash || pattern.segments.at(-1)?.kind === 'any-depth'
   if (wanted.trailingSlash && !endsOpen) return false
-  return coversSegments(pattern.segments, wanted.segments)
-}
-
-/** The same walk as matching a path, over the segments of the later pattern. */
-function coversSegments(pattern: readonly PatternSegment[], later: readonly PatternSegment[]): boolean {
-  let at = 0
-  let index = 0
-  let resumeAt = -1
-  let resumeIndex = 0
-  while (index < later.length) {
-    const one = pattern[at]
-    const other = later[index]
-    if (one?.kind === 'any-depth') {
-      resumeAt = ++at
-      resumeIndex = index
-    } else if (one !== undefined && other !== undefined && coversSegment(one, other)) {
-      at++
-      index++
-    } else if (resumeAt !== -1) {
-      at = resumeAt
-      index = ++resumeIndex
-    } else {
-      return false
-    }
-  }
-  while (pattern[at]?.kind === 'any-depth') at++
-  return at === pattern.length
+  return walk(pattern.segments, wanted.segments, wanted.segments.length, coversSegment)
 }
 
 function coversSegment(one: PatternSegment, other: PatternSegment): boolean {

@@ -55,31 +55,43 @@ export class PathPattern {
     return this.trailingSlash && last > 0 && segments[last] === '' && this.#matchesFirst(segments, last)
   }
 
-  /** Glob matching with one way back, to the latest `**`: an earlier one can never help where the latest cannot. */
   #matchesFirst(segments: readonly string[], count: number): boolean {
-    const pattern = this.segments
-    let at = 0
-    let index = 0
-    let resumeAt = -1
-    let resumeIndex = 0
-    while (index < count) {
-      const wanted = pattern[at]
-      if (wanted?.kind === 'any-depth') {
-        resumeAt = ++at
-        resumeIndex = index
-      } else if (wanted !== undefined && fitsSegment(wanted, segments[index] ?? '')) {
-        at++
-        index++
-      } else if (resumeAt !== -1) {
-        at = resumeAt
-        index = ++resumeIndex
-      } else {
-        return false
-      }
-    }
-    while (pattern[at]?.kind === 'any-depth') at++
-    return at === pattern.length
+    return walk(this.segments, segments, count, fitsSegment)
   }
+}
+
+/**
+ * Whether a pattern takes in the first `count` items, each fitting its segment. Glob matching with one way back, to the
+ * latest `**`: an earlier one can never help where the latest cannot.
+ */
+export function walk<Item>(
+  pattern: readonly PatternSegment[],
+  items: readonly Item[],
+  count: number,
+  fits: (segment: Exclude<PatternSegment, { kind: 'any-depth' }>, item: Item) => boolean,
+): boolean {
+  let at = 0
+  let index = 0
+  let resumeAt = -1
+  let resumeIndex = 0
+  while (index < count) {
+    const wanted = pattern[at]
+    const item = items[index]
+    if (wanted?.kind === 'any-depth') {
+      resumeAt = ++at
+      resumeIndex = index
+    } else if (wanted !== undefined && item !== undefined && fits(wanted, item)) {
+      at++
+      index++
+    } else if (resumeAt !== -1) {
+      at = resumeAt
+      index = ++resumeIndex
+    } else {
+      return false
+    }
+  }
+  while (pattern[at]?.kind === 'any-depth') at++
+  return at === pattern.length
 }
 
 /** `undefined` when the pattern can be used; otherwise a sentence for the operator. */
