@@ -1,4 +1,6 @@
 # syntax=docker/dockerfile:1
+# Mount the configuration at /etc/gatelodge/gatelodge.yaml, with `listen: 0.0.0.0:8080` and
+# `store: { use: embedded, path: /data }` in it.
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -21,6 +23,6 @@ VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["node", "dist/src/main.js", "health", "--config", "/etc/gatelodge/gatelodge.yaml"]
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8080/.gatelodge/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/src/main.js"]
 CMD ["start", "--config", "/etc/gatelodge/gatelodge.yaml"]
