@@ -16,6 +16,7 @@ import type { Ask, PasswordOutcome } from '../../src/identity/sign-in.js'
 import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
 import { ScopedStore } from '../../src/plugin-host/scoped-store.js'
 import { build, lentHost } from '../support/lent-host.js'
+import { usualLimits } from '../support/sending-limits.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
 export const START = 1_763_000_000_000
@@ -73,16 +74,7 @@ const messagesSettings: MessagesSettings = {
   publicUrl: 'https://crm.example.com',
   prefix: '/.gatelodge',
   fallback: true,
-  limits: {
-    waitSeconds: 60,
-    accountPerHour: 5,
-    accountPerDay: 10,
-    numberPerHour: 3,
-    networkPerHour: 20,
-    linksPerHour: 3,
-    smsPerDay: 500,
-    mailPerDay: 5_000,
-  },
+  limits: usualLimits,
 }
 
 export async function rooms(t: Test, more: RoomsSettings = {}): Promise<Rooms> {

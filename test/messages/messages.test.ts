@@ -10,6 +10,7 @@ import type { Host, MailTransport, SecondFactor, User } from '../../src/contract
 import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { MailServer, reply } from '../support/mail-server.js'
+import { usualLimits } from '../support/sending-limits.js'
 import { accepted, reset, SmsProvider, silence, status } from '../support/sms-provider.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
@@ -25,16 +26,7 @@ const defaults: MessagesSettings = {
   publicUrl: 'https://crm.example.com',
   prefix: '/.gatelodge',
   fallback: true,
-  limits: {
-    waitSeconds: 60,
-    accountPerHour: 5,
-    accountPerDay: 10,
-    numberPerHour: 3,
-    networkPerHour: 20,
-    linksPerHour: 3,
-    smsPerDay: 500,
-    mailPerDay: 5_000,
-  },
+  limits: usualLimits,
 }
 
 /** Messages over real servers and a real store, with a clock of its own. */

@@ -6,19 +6,10 @@ import t, { type Test } from 'tap'
 import embedded from '../../plugins/stores/embedded.js'
 import { SendingBudget, type SendingLimits, type Spending } from '../../src/messages/sending-budget.js'
 import { build, lentHost } from '../support/lent-host.js'
+import { usualLimits as limits } from '../support/sending-limits.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import type { Race } from './budget-process.js'
 
-const limits: SendingLimits = {
-  waitSeconds: 60,
-  accountPerHour: 5,
-  accountPerDay: 10,
-  numberPerHour: 3,
-  networkPerHour: 20,
-  linksPerHour: 3,
-  smsPerDay: 500,
-  mailPerDay: 5_000,
-}
 const wide: SendingLimits = {
   waitSeconds: 60,
   accountPerHour: 1_000,

@@ -1,0 +1,13 @@
+import type { SendingLimits } from '../../src/messages/sending-budget.js'
+
+/** The numbers of an installation that says nothing about sending. */
+export const usualLimits: SendingLimits = {
+  waitSeconds: 60,
+  accountPerHour: 5,
+  accountPerDay: 10,
+  numberPerHour: 3,
+  networkPerHour: 20,
+  linksPerHour: 3,
+  smsPerDay: 500,
+  mailPerDay: 5_000,
+}
