@@ -1,11 +1,10 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { Audit, AuditEvent } from '../audit/audit.js'
 import type { Store } from '../contracts.js'
 import type { Account, Accounts } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import { nameHash } from './names.js'
 import { Records } from './records.js'
-import { drawToken, hashOf, isToken } from './secret.js'
+import { drawToken, hashOf, isSame, isToken } from './secret.js'
 import type { Session } from './session.js'
 
 /** A browser that was told to be remembered: it stands for the second factor of one account. */
@@ -284,11 +283,6 @@ function isRight(device: RememberedDevice, token: string | undefined, now: numbe
 function which({ hash, before }: RememberedDevice, given: string, now: number): 'new' | 'before' | undefined {
   if (isSame(hash, given)) return 'new'
   return before !== undefined && now < before.until && isSame(before.hash, given) ? 'before' : undefined
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function seenAs({ address, userAgent }: ClientFacts) {

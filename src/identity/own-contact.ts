@@ -1,4 +1,4 @@
-import { createHmac, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomInt } from 'node:crypto'
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import type { Audit } from '../audit/audit.js'
 import type { SecondFactor, Store, User, UserDirectory } from '../contracts.js'
@@ -9,7 +9,7 @@ import type { ClientFacts } from './client-facts.js'
 import { missingProof } from './fresh-proof.js'
 import type { Notices } from './notices.js'
 import { Records } from './records.js'
-import { drawToken } from './secret.js'
+import { drawToken, isSame } from './secret.js'
 import type { OpenSession, Session, Sessions } from './sessions.js'
 
 export type Contact = 'email' | 'mobile'
@@ -217,11 +217,6 @@ function outcomeOf(sending: Sending): ChangeContactOutcome {
 /** Bound to the browser by its token, and to the address: of a million codes the store's hash alone would tell which. */
 function hashOfCode(token: string, { id, value }: Pick<WaitingContact, 'id' | 'value'>, code: string): string {
   return createHmac('sha256', token).update(`contact\n${id}\n${value}\n${code}`).digest('base64url')
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 /** Without the signs by which one header field names several addresses (RFC 5322, 3.4). */

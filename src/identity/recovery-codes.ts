@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { Audit } from '../audit/audit.js'
 import type { Store, User, UserDirectory } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
@@ -8,7 +7,7 @@ import { drawCharacters, inGroups, readCharacters } from './crockford.js'
 import type { Devices } from './devices.js'
 import type { Notices } from './notices.js'
 import { Records } from './records.js'
-import { drawToken, hashOf } from './secret.js'
+import { drawToken, hashOf, isSame } from './secret.js'
 
 interface RecoveryCode {
   readonly id: string
@@ -166,11 +165,6 @@ const KEPT_SECONDS = 24 * 60 * 60
 
 function hashFor({ id }: Account, code: string): string {
   return hashOf(`${id}\n${code}`)
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function who({ id, username }: Account) {

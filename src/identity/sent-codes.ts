@@ -1,8 +1,9 @@
-import { createHmac, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomInt } from 'node:crypto'
 import type { Store } from '../contracts.js'
 import type { Sending, Trouble } from '../messages/sending.js'
 import type { PendingSignIn } from './pending.js'
 import { Records } from './records.js'
+import { isSame } from './secret.js'
 
 /** What a code is for: one that proves a number opens nothing, and one that signs in proves no number. */
 export type CodePurpose = 'sign-in' | 'enrolment'
@@ -102,8 +103,7 @@ export class SentCodes {
       isSpent = now?.id === code.id
       return isSpent && now ? { ...record, code: { ...now, triesLeft: now.triesLeft - 1 } } : record
     })
-    const [right, given] = [code.hash, hashOfCode(token, code, answer)].map((text) => Buffer.from(text))
-    return isSpent && right !== undefined && given?.length === right.length && timingSafeEqual(given, right)
+    return isSame(code.hash, hashOfCode(token, code, answer)) && isSpent
   }
 
   /** Atomic: true for one caller only. */

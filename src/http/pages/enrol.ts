@@ -36,12 +36,9 @@ export async function showEnrolMethod(visit: Visit, id: string): Promise<Fastify
 
 export async function submitEnrolMethod(visit: Visit, id: string): Promise<FastifyReply> {
   const { signIn, entrance } = visit.parts
-  const view = await signIn.pending(visit.pendingToken)
-  if (!visit.hasFormToken('enrol', visit.pendingToken) || view?.mode !== 'enrol') return showExpired(visit)
-  const method = findMethod(view, id)
-  const returnTo = visit.returnPath(visit.field('return') || view.returnTo)
-  const begun = await signIn.beginEnrolment(visit.pendingToken, id)
-  if (begun === undefined) return showExpired(visit)
+  const submitted = await loadSubmitted(visit, id)
+  if (submitted === undefined) return showExpired(visit)
+  const { view, method, returnTo, begun } = submitted
 
   const code = visit.field('code').trim()
   const again = await form(visit, view, method, begun, returnTo)
@@ -64,17 +61,26 @@ export async function submitEnrolMethod(visit: Visit, id: string): Promise<Fasti
 /** The code that proves an address: it goes out only when it is asked for, because a link anybody sets must not send. */
 export async function sendEnrolCode(visit: Visit, id: string): Promise<FastifyReply> {
   const { signIn, entrance } = visit.parts
-  const view = await signIn.pending(visit.pendingToken)
-  if (!visit.hasFormToken('enrol', visit.pendingToken) || view?.mode !== 'enrol') return showExpired(visit)
-  const method = findMethod(view, id)
-  const returnTo = visit.returnPath(visit.field('return') || view.returnTo)
-  const begun = await signIn.beginEnrolment(visit.pendingToken, id)
-  const outcome = begun?.sent && (await signIn.send(visit.pendingToken, entrance.client(visit.request)))
+  const submitted = await loadSubmitted(visit, id)
+  if (submitted === undefined) return showExpired(visit)
+  const { view, method, returnTo, begun } = submitted
+  const outcome = begun.sent && (await signIn.send(visit.pendingToken, entrance.client(visit.request)))
   if (outcome === undefined || outcome.outcome === 'expired') return showExpired(visit)
   return afterSending(visit, outcome, visit.own(`/enrol/${id}`, returnTo), async () => {
     const again = await signIn.beginEnrolment(visit.pendingToken, id)
     return again && { name: 'enrol-method', data: await form(visit, view, method, again, returnTo) }
   })
+}
+
+/** What a form of this page was sent for; `undefined` when it stands no more. */
+async function loadSubmitted(visit: Visit, id: string) {
+  const { signIn } = visit.parts
+  const view = await signIn.pending(visit.pendingToken)
+  if (!visit.hasFormToken('enrol', visit.pendingToken) || view?.mode !== 'enrol') return undefined
+  const method = findMethod(view, id)
+  const returnTo = visit.returnPath(visit.field('return') || view.returnTo)
+  const begun = await signIn.beginEnrolment(visit.pendingToken, id)
+  return begun && { view, method, returnTo, begun }
 }
 
 function findMethod({ methods }: PendingView, id: string): Method {
