@@ -1,17 +1,23 @@
 /**
  * Runs the compiled tests under tap and closes with one plain line made from tap's own count.
  * `npm test` runs all of them; `npm test -- access http/pages` those whose path contains one of the words.
+ *
+ * What fails is printed with its place and reason, and its file is run once more with the machine to itself. A file that
+ * passes then is named as unsteady, so that it gets mended, and is counted as it came out the second time.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const testDirectory = dirname(fileURLToPath(import.meta.url))
 const root = join(testDirectory, '../..')
-const report = join(root, '.tap/report.tap')
+const reports = join(root, '.tap')
 const words = process.argv.slice(2)
+
+/** Lines shown of what tap says about one failure. */
+const LONGEST = 60
 
 const files = readdirSync(testDirectory, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js'))
@@ -29,27 +35,72 @@ const tapBuilt = require.resolve('@tapjs/test/package.json', { paths: [tapPackag
 const builtPlugins = readFileSync(join(dirname(tapBuilt), 'test-built/dist/esm/index.js'), 'utf8')
 if (builtPlugins.includes('@tapjs/typescript')) tap('build')
 
-mkdirSync(dirname(report), { recursive: true })
-rmSync(report, { force: true })
-const run = tap('--reporter=terse', `--output-file=${report}`, ...files)
+mkdirSync(reports, { recursive: true })
+const first = runTests('report.tap', files)
+print(first.failures)
+const again = first.failedFiles.length > 0 ? runTests('again.tap', first.failedFiles, '--jobs=1') : undefined
+if (again !== undefined) {
+  print(again.failures)
+  const unsteady = first.failedFiles.filter((file) => !again.failedFiles.includes(file))
+  for (const file of unsteady) console.log(`Unsteady: ${file} failed, and passed when it was run again by itself.`)
+}
 
-const total = /^# \{ total: .*\}$/gm
-const closing = readReport().match(total)?.at(-1) ?? ''
-const count = (name: string) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(closing)?.[1] ?? 0)
-const passed = count('pass')
-const failed = count('fail') + (closing === '' ? 1 : 0)
-const skipped = count('skip') + count('todo')
-const skipFails = process.env['CI'] === 'true' && skipped > 0
+const last = again ?? first
+// Where every file that failed passed the second time, what failed in the first run has passed by now.
+const passed = last.failed === 0 ? first.passed + first.failed : first.passed
+const { failed } = last
+const skipFails = process.env['CI'] === 'true' && first.skipped > 0
 
 if (skipFails) console.log('In CI a skipped test is a failure: install what the lines above name.')
 // On a line of its own: tap's last word is an escape sequence for terminals, without a line end.
-console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
-process.exitCode = run.status !== 0 || failed > 0 || passed === 0 || skipFails ? 1 : 0
+console.log(`\n${passed} passed, ${failed} failed${first.skipped > 0 ? `, ${first.skipped} skipped` : ''}`)
+process.exitCode = last.status !== 0 || failed > 0 || passed === 0 || skipFails ? 1 : 0
 
-function readReport(): string {
-  try {
-    return readFileSync(report, 'utf8')
-  } catch {
-    return ''
+interface Outcome {
+  readonly status: number | null
+  readonly passed: number
+  /** At least 1 when tap failed, even where it counted none. */
+  readonly failed: number
+  readonly skipped: number
+  /** Each with the names of the tests it stands in and what tap says about it. */
+  readonly failures: readonly string[]
+  readonly failedFiles: readonly string[]
+}
+
+function runTests(name: string, files: readonly string[], ...options: string[]): Outcome {
+  const report = join(reports, name)
+  rmSync(report, { force: true })
+  const { status } = tap('--reporter=terse', ...options, `--output-file=${report}`, ...files)
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : ''
+  const closing = text.match(/^# \{ total: .*\}$/gm)?.at(-1) ?? ''
+  const count = (word: string) => Number(new RegExp(`\\b${word}: (\\d+)`).exec(closing)?.[1] ?? 0)
+  return {
+    status,
+    passed: count('pass'),
+    failed: Math.max(count('fail'), status === 0 && closing !== '' ? 0 : 1),
+    skipped: count('skip') + count('todo'),
+    failures: failuresOf(text),
+    failedFiles: [...text.matchAll(/^not ok \d+ - (\S+\.test\.js)/gm)].map((match) => match[1] ?? ''),
   }
+}
+
+function failuresOf(report: string): readonly string[] {
+  const failures: string[] = []
+  const within: string[] = []
+  const lines = report.split('\n')
+  for (const [at, line] of lines.entries()) {
+    const depth = (line.length - line.trimStart().length) / 4
+    const subtest = /^ *# Subtest: (.*)/.exec(line)
+    if (subtest !== null) within.splice(depth, within.length, subtest[1] ?? '')
+    const failure = /^ *not ok \d+ - (?!.*# (?:TODO|SKIP))(.*)/.exec(line)
+    if (failure === null) continue
+    const end = lines.findIndex((other, index) => index > at && other.trim() === '...')
+    const diagnostics = lines[at + 1]?.trim() === '---' ? lines.slice(at + 1, Math.min(end, at + LONGEST)) : []
+    failures.push([`FAILED ${[...within.slice(0, depth), failure[1]].join(' > ')}`, ...diagnostics].join('\n'))
+  }
+  return failures
+}
+
+function print(failures: readonly string[]): void {
+  for (const failure of failures) console.log(`\n${failure}`)
 }
