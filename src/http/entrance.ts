@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { canonicalTarget } from '../access/canonical-target.js'
 import { networkKey } from '../access/client-address.js'
-import { type AccountFacts, type Decision, decide, type Outcome, type SessionFacts } from '../access/decide.js'
+import { type Decision, decide, type Outcome } from '../access/decide.js'
 import { defaultRule, type Policy, type Rule } from '../access/policy.js'
 import type { ClientFacts } from '../identity/client-facts.js'
 import type { OpenSession } from '../identity/sessions.js'
@@ -44,18 +44,17 @@ export class SiteEntrance implements Entrance {
 
   outcome(request: FastifyRequest, target: string, open: OpenSession): Outcome {
     const rule = this.#rule(request, target)
-    return this.#decide(request, target, rule, accountFacts(open), open.session).outcome
+    return this.#decide(request, target, rule, open).outcome
   }
 
   asks(request: FastifyRequest, target: string): PasswordInput['policy'] {
     return (account, user, device) => {
-      const facts = accountFacts({ account, session: { user } })
-      const session = { passwordAt: this.#parts.now(), ...device }
+      const open = { account, session: { user, passwordAt: this.#parts.now(), ...device } }
       const rule = this.#rule(request, target)
       // Who signs in on the way to a page that asks nobody wants to be signed in as everywhere else.
-      const wanted = this.#decide(request, target, rule.access === 'public' ? defaultRule : rule, facts, session)
+      const wanted = this.#decide(request, target, rule.access === 'public' ? defaultRule : rule, open)
       // What is barred behind the sign-in is said there, to whoever is signed in; it does not bar the sign-in itself.
-      const decision = wanted.outcome === 'deny' ? this.#decide(request, target, defaultRule, facts, session) : wanted
+      const decision = wanted.outcome === 'deny' ? this.#decide(request, target, defaultRule, open) : wanted
       return asks[decision.outcome]
     }
   }
@@ -68,19 +67,21 @@ export class SiteEntrance implements Entrance {
     return site === undefined ? defaultRule : policy.rule(site, path, 'GET', gate.client(request.raw))
   }
 
-  #decide(request: FastifyRequest, target: string, rule: Rule, account: AccountFacts, session: SessionFacts): Decision {
+  #decide(request: FastifyRequest, target: string, rule: Rule, open: Parameters<typeof accountFacts>[0]): Decision {
     const { policy, gate, now } = this.#parts
     const address = gate.client(request.raw)
+    const path = canonicalTarget(target)?.path ?? '/'
+    const at = now()
     return decide({
       rule,
       network: policy.network(address),
       method: 'GET',
-      path: canonicalTarget(target)?.path ?? '/',
+      path,
       address,
-      account,
-      session,
+      account: accountFacts(open, { site: policy.site(request.headers.host, path)?.host, address, now: at }),
+      session: open.session,
       secondFactor: policy.secondFactor,
-      now: now(),
+      now: at,
     })
   }
 }

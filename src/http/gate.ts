@@ -2,23 +2,20 @@ import type { IncomingMessage } from 'node:http'
 import { LruMap } from 'toad-cache'
 import { type CanonicalTarget, canonicalTarget } from '../access/canonical-target.js'
 import { type Address, type AddressRanges, clientAddress, parseAddress } from '../access/client-address.js'
-import { type AccountFacts, type Decision, decide, type SessionFacts } from '../access/decide.js'
+import { type Decision, decide, type SessionFacts } from '../access/decide.js'
 import type { Policy, Rule, Site, SiteSettings } from '../access/policy.js'
 import type { User } from '../contracts.js'
 import type { ErrorCode } from '../errors.js'
+import { type AccountRecord, accountFacts } from './account-facts.js'
 import type { Cookies } from './cookies.js'
 
+export { accountFacts } from './account-facts.js'
 export { isPageLoad } from './page-load.js'
 
 /** A session that opens something now, as `Sessions.find` of the identity room gives it. */
 export interface OpenSession {
   readonly session: SessionFacts & { readonly id: string; readonly user: User }
-  readonly account: {
-    readonly status: string
-    readonly role: AccountFacts['role']
-    readonly required: boolean
-    readonly enrolled: readonly unknown[]
-  }
+  readonly account: AccountRecord
 }
 
 /** Finds who is behind a request. All that the gate asks of the identity room. */
@@ -146,16 +143,17 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   #judged(request: IncomingMessage, facts: RequestFacts<S>, session: OpenSession | undefined): Judged<S> {
     const { policy, now } = this.#parts
     const { site, rule, target, client } = facts
+    const at = now()
     const decision = decide({
       rule,
       network: policy.network(client),
       method: request.method ?? '',
       path: target.path,
       address: client,
-      account: session === undefined ? undefined : accountFacts(session),
+      account: session && accountFacts(session, { site: site.host, address: client, now: at }),
       session: session?.session,
       secondFactor: policy.secondFactor,
-      now: now(),
+      now: at,
     })
     return { kind: 'judged', site, rule, target, client, decision, session }
   }
@@ -181,21 +179,4 @@ function isHealth(path: string): boolean {
 function needsNobody({ access, also }: Rule): boolean {
   if (access !== 'public' && access !== 'deny') return false
   return also === undefined || also.every(needsNobody)
-}
-
-/** What policy asks to know of an account and its user. */
-export function accountFacts({
-  session,
-  account,
-}: {
-  readonly session: Pick<OpenSession['session'], 'user'>
-  readonly account: OpenSession['account']
-}): AccountFacts {
-  return {
-    active: account.status === 'active',
-    role: account.role,
-    groups: session.user.groups,
-    required: account.required,
-    enrolled: account.enrolled.length > 0,
-  }
 }

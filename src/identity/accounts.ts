@@ -14,7 +14,26 @@ export interface Enrolled {
   readonly method: string
 }
 
-/** What the gateway itself keeps about a user of the directory. */
+/** Why one account need not give a second factor, and where. Everything that is said has to fit. */
+export interface Exemption {
+  readonly reason: string
+  /** Hosts of sites it holds for. None: every site. */
+  readonly sites?: readonly string[]
+  /** Networks of clients in CIDR notation it holds for. None: everywhere. */
+  readonly networks?: readonly string[]
+  /** From this moment on it is over, in milliseconds since 1970. None: it holds until it is taken back. */
+  readonly until?: number
+}
+
+/** What was used up of the time to set a second factor up in. */
+export interface Grace {
+  /** When it was first used, in milliseconds since 1970. */
+  readonly from: number
+  /** Sign-ins that went on without one. */
+  readonly signIns: number
+}
+
+/** What the gateway itself keeps about a user of the directory. What records of an earlier version lack is optional. */
 export interface Account {
   /** The same as the user's. */
   readonly id: string
@@ -26,6 +45,13 @@ export interface Account {
   readonly generation: number
   /** A second factor is required of this account, whatever the installation asks. */
   readonly required: boolean
+  /** Lets it through without a second factor, where neither a rule nor the network asks for one. */
+  readonly exemption?: Exemption
+  /** The only networks it may come from, in CIDR notation. None: any. */
+  readonly addresses?: readonly string[]
+  /** Second factors the owner switched off for this user, as YAML calls them: neither offered nor asked. */
+  readonly methodsOff?: readonly string[]
+  readonly grace?: Grace
   /** The one place that says which enrolments count. */
   readonly enrolled: readonly Enrolled[]
   /** The enrolment that is asked first. */
@@ -93,6 +119,38 @@ export class Accounts {
     return this.change(id, (account) => ({ ...raised(account), status: 'active' }))
   }
 
+  /** Whether a second factor is required of this account, whatever the installation asks. A new requirement, new grace. */
+  require(id: string, required: boolean): Promise<Account | undefined> {
+    return this.change(id, ({ grace: _, ...account }) => ({ ...account, required }))
+  }
+
+  /** @param exemption `undefined` takes it back */
+  exempt(id: string, exemption: Exemption | undefined): Promise<Account | undefined> {
+    return this.change(id, ({ exemption: _, ...account }) => ({
+      ...account,
+      ...(exemption === undefined ? {} : { exemption }),
+    }))
+  }
+
+  /** @param addresses the only networks it may come from, in CIDR notation; `undefined` for any */
+  limitAddresses(id: string, addresses: readonly string[] | undefined): Promise<Account | undefined> {
+    return this.change(id, ({ addresses: _, ...account }) => ({
+      ...account,
+      ...(addresses === undefined ? {} : { addresses }),
+    }))
+  }
+
+  /** Switches second factors off and on for this user, from the next sign-in on. What is enrolled stays enrolled. */
+  switchMethods(
+    id: string,
+    { off = [], on = [] }: { readonly off?: readonly string[]; readonly on?: readonly string[] },
+  ): Promise<Account | undefined> {
+    return this.change(id, ({ methodsOff = [], ...account }) => {
+      const left = [...new Set([...methodsOff, ...off])].filter((use) => !on.includes(use)).toSorted()
+      return { ...account, ...(left.length === 0 ? {} : { methodsOff: left }) }
+    })
+  }
+
   /** Every account, in order of id. */
   async *all(): AsyncGenerator<Account> {
     for await (const [, account] of this.#records.all()) yield account
@@ -102,4 +160,12 @@ export class Accounts {
 /** The account with everything opened before it ended. */
 export function raised(account: Account): Account {
   return { ...account, generation: account.generation + 1 }
+}
+
+/** The enrolments that count for a sign-in: those of a method the owner did not switch off for this user. */
+export function usableEnrolments({
+  enrolled,
+  methodsOff,
+}: Pick<Account, 'enrolled' | 'methodsOff'>): Account['enrolled'] {
+  return methodsOff === undefined ? enrolled : enrolled.filter(({ method }) => !methodsOff.includes(method))
 }

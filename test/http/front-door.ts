@@ -40,7 +40,7 @@ export function signedIn(username: string): OpenSession {
       secondFactorAt: now,
       user: { id: username, username, email: `${username}@example.com`, groups: ['staff'] },
     },
-    account: { status: 'active', role: 'user', required: false, enrolled: [{}] },
+    account: { status: 'active', role: 'user', required: false, enrolled: [{ method: 'totp' }] },
   }
 }
 
