@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { AddressRanges } from './access/client-address.js'
 import { Policy } from './access/policy.js'
 import { Audit } from './audit/audit.js'
+import { settingForms } from './config/runtime-settings.js'
 import type { Config } from './config/schema.js'
 import type { Logger, SecondFactor, Store, UserDirectory } from './contracts.js'
 import { Applications, type ProxySite } from './http/application.js'
@@ -60,9 +61,9 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     const audit = new Audit({ store, log, now })
     const said = { factors: secondFactors, mail, store, audit, log, now, settings: messagesSettings(config) }
     const messages = new Messages(said)
-    const settings = sessionSettings(config)
-    const parts = { store, directory, factors: secondFactors, audit, messages, passwords, log, settings, now }
-    const identity = await openIdentity(parts)
+    const settings = fileSettings(config)
+    const parts = { store, directory, factors: secondFactors, audit, messages, passwords, log, now }
+    const identity = await openIdentity({ ...parts, settings, settingForms: settingForms(config) })
 
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
@@ -84,11 +85,15 @@ const SETTLE_MS = 15_000
 /** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
 export async function buildGateway(house: House): Promise<FastifyInstance> {
   const { config, log, now, store, secondFactors, identity } = house
-  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation } = identity
+  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation, settings } =
+    identity
   const { prefix } = config
   const secure = config.publicUrl.startsWith('https:')
 
   const policy = new Policy<ProxySite>(config)
+  const follow = () => policy.follow(settings.current())
+  settings.onChange(follow)
+  follow()
   const cookies = new Cookies({ secure })
   const trusted = AddressRanges.parse(config.trustedProxies)
   const gate = new Gate({ policy, sessions, trusted, prefix, cookies, now })
@@ -111,14 +116,8 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   return server
 }
 
-function sessionSettings({ session, secondFactor: { unenrolled } }: Config) {
-  const { durationSeconds, idleSeconds, rememberDeviceSeconds } = session
-  return {
-    durationSeconds,
-    ...(typeof idleSeconds === 'number' ? { idleSeconds } : {}),
-    ...(typeof rememberDeviceSeconds === 'number' ? { rememberDeviceSeconds } : {}),
-    unenrolled,
-  }
+function fileSettings({ session, networks, secondFactor: { required, unenrolled } }: Config) {
+  return { ...session, networks, required, unenrolled }
 }
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {

@@ -163,6 +163,44 @@ sessions
     exit((options) => inHouse(options.config, async (rooms) => (await open()).sessionsClear(rooms, process, options))),
   )
 
+const settings = program.command('settings').description('what may be changed while the gateway runs')
+const runtimeSettings = () => import('./commands/settings.js')
+settings
+  .command('show', { isDefault: true })
+  .description('what holds now, and whether it comes from the file or was changed')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((options) =>
+      inHouse(options.config, async (rooms) => (await runtimeSettings()).settingsShow(rooms, process, options)),
+    ),
+  )
+settings
+  .command('set')
+  .description('change a setting on every gateway of this store, from the next request on')
+  .argument('<key>', 'as in secondFactor.required')
+  .argument('<value>', 'as the YAML file would have it')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((key, value, options) =>
+      inHouse(options.config, async (rooms) =>
+        (await runtimeSettings()).settingsSet(rooms, process, key, value, options),
+      ),
+    ),
+  )
+settings
+  .command('unset')
+  .description('what the file says holds again')
+  .argument('<key>')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((key, options) =>
+      inHouse(options.config, async (rooms) => (await runtimeSettings()).settingsUnset(rooms, process, key, options)),
+    ),
+  )
+
 await program.parseAsync()
 
 function version(): string {

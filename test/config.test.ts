@@ -164,7 +164,7 @@ session:
   1 | listen: 8080
     |         ^^^^
 gatelodge.yaml:2:1  secondFacter: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, limits, log
+  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
   did you mean "secondFactor"?
   2 | secondFacter: { required: *** }
     | ^^^^^^^^^^^^
@@ -710,7 +710,7 @@ t.test('gatelodge check says that a file is fine, or everything that is wrong, w
     code: 2,
     out: '',
     err: `gatelodge.yaml:2:1  nmae: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, limits, log
+  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
   did you mean "name"?
   2 | nmae: ***
     | ^^^^

@@ -40,7 +40,8 @@ export interface NetworkSettings {
   readonly range: readonly string[]
   readonly access?: 'deny' | undefined
   readonly secondFactor?: 'required' | 'not-required' | undefined
-  readonly line: number
+  /** None: it is not from the YAML file. */
+  readonly line?: number | undefined
 }
 
 export interface SecondFactorPolicy {
@@ -77,7 +78,8 @@ export interface Rule {
 export interface Network {
   readonly access?: 'deny' | undefined
   readonly secondFactor?: 'required' | 'not-required' | undefined
-  readonly line: number
+  /** `undefined` for one that is not from the YAML file. */
+  readonly line?: number | undefined
 }
 
 /** A site, compiled. */
@@ -149,18 +151,17 @@ class CompiledSite<S extends SiteSettings> implements Site<S> {
 
 /** Everything the configuration says about access, compiled once and asked on every request. */
 export class Policy<S extends SiteSettings = SiteSettings> {
-  readonly secondFactor: SecondFactorPolicy
   readonly sites: readonly Site<S>[]
+  #secondFactor: SecondFactorPolicy
   readonly #byHost = new Map<string | undefined, CompiledSite<S>[]>()
   /** Hosts some of whose paths go to the sites of any host; those themselves included. */
   readonly #partialHosts: readonly (string | undefined)[]
-  readonly #networks: readonly { readonly ranges: AddressRanges; readonly network: Network }[]
+  #networks: readonly { readonly ranges: AddressRanges; readonly network: Network }[] = []
   /** What an address gets that cannot be read. */
-  readonly #strictest: Network | undefined
+  #strictest: Network | undefined
 
   /** @throws for a pattern, range or host that the check of the configuration should have refused */
   constructor(settings: PolicySettings<S>) {
-    this.secondFactor = settings.secondFactor
     const sites = settings.sites.map((site) => new CompiledSite(site))
     this.sites = sites
     for (const site of sites.toSorted((a, b) => b.path.length - a.path.length)) {
@@ -172,6 +173,19 @@ export class Policy<S extends SiteSettings = SiteSettings> {
     this.#partialHosts = [...this.#byHost].flatMap(([host, list]) =>
       host === undefined || list.every((site) => site.path !== '/') ? [host] : [],
     )
+    this.#secondFactor = settings.secondFactor
+    this.follow(settings)
+  }
+
+  get secondFactor(): SecondFactorPolicy {
+    return this.#secondFactor
+  }
+
+  /**
+   * From now on what these say, for what may change while the gateway runs.
+   * @throws for a range that the check of settings should have refused; nothing has changed then
+   */
+  follow(settings: Pick<PolicySettings, 'networks' | 'secondFactor'>): void {
     this.#networks = settings.networks.map(({ range, access, secondFactor, line }) => ({
       ranges: AddressRanges.parse(range),
       network: Object.freeze({ access, secondFactor, line }),
@@ -180,6 +194,7 @@ export class Policy<S extends SiteSettings = SiteSettings> {
     this.#strictest =
       networks.find(({ access }) => access === 'deny') ??
       networks.find(({ secondFactor }) => secondFactor === 'required')
+    this.#secondFactor = settings.secondFactor
   }
 
   /**

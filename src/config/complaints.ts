@@ -46,7 +46,7 @@ export function complaintsFor(
     return keys.slice(0, mostKeys).map((key) => unknownKey([...path, key], schema, valueAt([...path, key])))
   }
   const closest = issue.code === 'invalid_union' ? closestOf(issue) : []
-  if (closest.length > 0 && noteOf(here, 'accepts') === undefined) {
+  if (closest.length > 0 && (noteOf(here, 'accepts') === undefined || noteOf(here, 'isSpread') === true)) {
     return closest.flatMap((inner) =>
       complaintsFor({ ...inner, path: [...path, ...inner.path] }, schema, valueAt, mayQuote),
     )

@@ -1,10 +1,11 @@
 import { dirname, resolve } from 'node:path'
+import type { Json } from '../contracts.js'
 import { type Complaint, complaintsFor, placeAt } from './complaints.js'
 import { checkTogether } from './cross-checks.js'
 import { Locator } from './locator.js'
 import { type ConfigProblem, formatPath, type Path, sortProblems } from './problem.js'
 import { readText } from './read-text.js'
-import { type Config, type Settings, settingsSchema } from './schema.js'
+import { type Config, runtimeKeys, type Settings, settingsSchema } from './schema.js'
 import { type Place, readSource } from './source.js'
 
 /** A file that was read: the configuration if it is right, the problems if not, and the means to say more about it. */
@@ -32,7 +33,8 @@ export function readConfig(file: string, env: NodeJS.ProcessEnv): ReadConfig {
   if (!root) return { ...nothing, problems: sortProblems(faults) }
   const { settings, complaints } = checkValue(root, locator, baseDirectory)
   const problems = sortProblems([...faults, ...locator.problems(complaints)])
-  const config = settings && problems.length === 0 ? finish(settings, locator, absolute, baseDirectory) : undefined
+  const config =
+    settings && problems.length === 0 ? finish(settings, root, locator, absolute, baseDirectory) : undefined
   return { config, problems, root, locator, baseDirectory }
 }
 
@@ -63,7 +65,7 @@ export function withoutConsequences(complaints: readonly Complaint[], root: Plac
   })
 }
 
-function finish(settings: Settings, locator: Locator, file: string, baseDirectory: string): Config {
+function finish(settings: Settings, root: Place, locator: Locator, file: string, baseDirectory: string): Config {
   const { templates, publicUrl, ...rest } = settings
   return freeze({
     ...rest,
@@ -76,9 +78,20 @@ function finish(settings: Settings, locator: Locator, file: string, baseDirector
       rules: site.rules.map((rule, at) => ({ ...rule, line: locator.lineOf(['sites', index, 'rules', at]) })),
     })),
     networks: settings.networks.map((network, index) => ({ ...network, line: locator.lineOf(['networks', index]) })),
+    settings: { ...settings.settings, written: writtenSettings(root, locator) },
     file,
     baseDirectory,
   })
+}
+
+/** Settings that may be changed later, as they are written in the file. */
+function writtenSettings(root: Place, locator: Locator): Config['settings']['written'] {
+  const found = runtimeKeys.flatMap((key) => {
+    const path = key.split('.')
+    const { place, depth } = placeAt(root, path)
+    return depth < path.length ? [] : [[key, { line: locator.lineOf(path), value: place.value as Json }] as const]
+  })
+  return Object.fromEntries(found)
 }
 
 function freeze<T>(value: T): T {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { filePath, pluginReference } from '../contracts.js'
+import { filePath, type Json, pluginReference } from '../contracts.js'
 import { addressRange } from './address-range.js'
 import {
   duration,
@@ -138,6 +138,27 @@ const session = z
     rememberDeviceSeconds: rememberDevice,
   }))
 
+/** What may be changed while the gateway runs, by the names this file has for it. */
+export const runtimeKeys = [
+  'secondFactor.required',
+  'secondFactor.unenrolled',
+  'session.duration',
+  'session.idle',
+  'networks',
+] as const
+
+const settings = z
+  .strictObject({
+    locked: z
+      .union([z.boolean(), z.array(z.enum(runtimeKeys)).min(1)])
+      .default(false)
+      .meta({ accepts: 'true, false or a list of keys, as in [session.duration, networks]', isSpread: true })
+      .describe('Settings that can be changed in this file only: true for all of them, or a list of keys.'),
+  })
+  .transform(({ locked }): { locked: readonly RuntimeKey[] } => ({
+    locked: locked === true ? runtimeKeys : locked === false ? [] : locked,
+  }))
+
 const limits = z.strictObject({
   connections: wholeNumber(16, 1_000_000).default(10_000).describe('Client connections at once.'),
 })
@@ -166,9 +187,13 @@ export const settingsSchema = z.strictObject({
   templates: filePath()
     .exactOptional()
     .describe('A directory whose files replace ours of the same name: pages/, mail/, sms/.'),
+  settings: settings.prefault({}).describe('What may be changed while the gateway runs.'),
   limits: limits.prefault({}).describe('What the whole gateway may be asked for at once.'),
   log: log.prefault({}).describe('What is logged.'),
 })
+
+/** A setting that may be changed while the gateway runs. */
+export type RuntimeKey = (typeof runtimeKeys)[number]
 
 /** What the schema alone makes of the file. */
 export type Settings = z.output<typeof settingsSchema>
@@ -193,11 +218,17 @@ export type SiteConfig = DeepReadonly<Omit<SiteOutput, 'rules'>> & Placed & { re
 /** One entry of `networks`. */
 export type NetworkConfig = DeepReadonly<Settings['networks'][number]> & Placed
 /** The checked, frozen configuration. Durations are seconds, sizes as their names say, paths absolute. */
-export type Config = DeepReadonly<Omit<Settings, 'sites' | 'networks' | 'publicUrl'>> & {
+export type Config = DeepReadonly<Omit<Settings, 'sites' | 'networks' | 'publicUrl' | 'settings'>> & {
   /** An origin. On a loopback listener without one, `http://localhost:<port>`, with port 0 as it was written. */
   readonly publicUrl: string
   readonly sites: readonly SiteConfig[]
   readonly networks: readonly NetworkConfig[]
+  readonly settings: {
+    /** Those the file alone decides. */
+    readonly locked: readonly RuntimeKey[]
+    /** Where those stand that are written in the file, and in what words. */
+    readonly written: Readonly<Partial<Record<RuntimeKey, { readonly line: number; readonly value: Json }>>>
+  }
   /** Absolute path of the YAML file. */
   readonly file: string
   /** Directory of the YAML file, where relative paths start. */

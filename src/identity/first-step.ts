@@ -24,7 +24,11 @@ interface Parts {
   readonly factors: Factors
   readonly codes: CodeStep
   /** Read anew at every look. */
-  readonly settings: { readonly unenrolled?: 'enrol' | 'recovery-code' }
+  readonly settings: {
+    readonly unenrolled?: 'enrol' | 'recovery-code'
+    /** Asks the store what holds now, policy included. */
+    fresh?(): Promise<void>
+  }
   readonly now: () => number
 }
 
@@ -37,7 +41,8 @@ export class FirstStep {
   }
 
   async password(input: PasswordInput): Promise<PasswordOutcome> {
-    const { sessions, installation, devices, now } = this.#parts
+    const { sessions, installation, devices, settings, now } = this.#parts
+    await settings.fresh?.()
     const known = await devices.find(input.deviceToken)
     // As they are before the password is judged: what is revoked while it is being judged ends what is opened by it.
     const cleared = await installation.generation()
@@ -64,6 +69,7 @@ export class FirstStep {
   /** Goes on from a proof that was given by a link, the way a right password does. */
   async proceed(proven: Proven): Promise<SignedInOrPending> {
     const { account, user, installation, method, provesBoth, ask, client, returnTo, sessionToken } = proven
+    await this.#parts.settings.fresh?.()
     const old = await this.#parts.sessions.find(sessionToken)
     const now = this.#parts.now()
     const start = {

@@ -8,7 +8,7 @@ import { BackupCodes } from './backup-codes.js'
 import { Browsers } from './browsers.js'
 import { ChangePassword } from './change-password.js'
 import { CodeSending } from './code-sending.js'
-import { type DeviceSettings, Devices } from './devices.js'
+import { Devices } from './devices.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
 import { Factors } from './factors.js'
@@ -24,7 +24,9 @@ import { PendingSignIns } from './pending.js'
 import { RecoveryCodes } from './recovery-codes.js'
 import { Sealed } from './sealed.js'
 import { SentCodes } from './sent-codes.js'
-import { type SessionSettings, Sessions } from './sessions.js'
+import { Sessions } from './sessions.js'
+import { noForms } from './setting-forms.js'
+import { type FileSettings, type SettingForms, Settings } from './settings.js'
 import { SignIn } from './sign-in.js'
 import { Support } from './support.js'
 import { WaysBack } from './ways-back.js'
@@ -52,12 +54,14 @@ export interface Identity {
   readonly support: Support
   readonly installation: Installation
   readonly epoch: Epoch
+  /** What may be changed while the gateway runs. */
+  readonly settings: Settings
   /** Resolves when nothing that was begun for a sign-in is under way any more, as a message that is being sent. */
   settled(): Promise<void>
   close(): void
 }
 
-export async function openIdentity(parts: {
+export async function openIdentity(given: {
   store: Store
   directory: UserDirectory
   /** By the name YAML gives them, in the order they are offered. */
@@ -66,14 +70,19 @@ export async function openIdentity(parts: {
   messages: Messages
   passwords: Passwords
   log: Logger
-  settings: SessionSettings & DeviceSettings & { unenrolled?: 'enrol' | 'recovery-code' }
+  /** What the YAML file says. */
+  settings: FileSettings
+  /** How settings are written that may be changed at run time. Left out: none may. */
+  settingForms?: SettingForms
   /** How long a page may wait for a provider that sends, ms. Left out: as long as is bearable. */
   patience?: number
   now: () => number
 }): Promise<Identity> {
-  const { store, now } = parts
+  const { store, now, settings: file, settingForms: forms = noForms } = given
   const epoch = new Epoch({ store })
   await epoch.read()
+  const settings = await Settings.open({ ...given, epoch, file, forms })
+  const parts = { ...given, settings }
   const installation = await Installation.open({ store, epoch })
   const accounts = new Accounts({ store, epoch, now })
   const enrolments = new Enrolments({ store, accounts, now })
@@ -143,10 +152,14 @@ export async function openIdentity(parts: {
     support,
     installation,
     epoch,
+    settings,
     settled: async () => {
       await Promise.all([afterwards.settled(), sending.settled(), recoveryCodes.settled()])
       await notices.settled()
     },
-    close: () => epoch.close(),
+    close: () => {
+      settings.close()
+      epoch.close()
+    },
   }
 }

@@ -33,8 +33,10 @@ export interface OpenSession {
 
 /** Read anew at every look, so that sessions that exist follow when a setting changes. */
 export interface SessionSettings {
-  durationSeconds: number
-  idleSeconds?: number
+  readonly durationSeconds: number
+  readonly idleSeconds?: number | undefined
+  /** Makes sure that they are as new as this epoch; nothing to wait for where they are. */
+  at?(epoch: string): Promise<void> | undefined
 }
 
 /** What a session is opened with. */

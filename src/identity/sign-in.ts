@@ -62,7 +62,7 @@ export interface SignInParts {
   readonly backupCodes: Pick<BackupCodes, 'drop'>
   readonly waysBack: WaysBack
   /** Read anew at every look. */
-  readonly settings: { readonly unenrolled?: 'enrol' | 'recovery-code' }
+  readonly settings: { readonly unenrolled?: 'enrol' | 'recovery-code'; fresh?(): Promise<void> }
   readonly attempts: Attempts
   readonly codes: SentCodes
   readonly sending: CodeSending

@@ -8,10 +8,9 @@ import type { Host, MailTransport, SecondFactor, Store, UserDirectory } from '..
 import type { Account } from '../../src/identity/accounts.js'
 import { addUser, type NewUser } from '../../src/identity/add-user.js'
 import type { ClientFacts } from '../../src/identity/client-facts.js'
-import type { DeviceSettings } from '../../src/identity/devices.js'
 import { type Identity, openIdentity } from '../../src/identity/identity.js'
 import { PasswordPool } from '../../src/identity/password-pool.js'
-import type { SessionSettings } from '../../src/identity/sessions.js'
+import type { FileSettings } from '../../src/identity/settings.js'
 import type { Ask, PasswordOutcome } from '../../src/identity/sign-in.js'
 import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
 import { ScopedStore } from '../../src/plugin-host/scoped-store.js'
@@ -33,10 +32,11 @@ export class Clock {
   }
 }
 
-type Settings = SessionSettings & DeviceSettings & { unenrolled?: 'enrol' | 'recovery-code' }
+/** What the file says, as a test would have it. */
+type Settings = FileSettings
 
 /** The rooms of identity over a real store, a real directory and real factors; one of two or more gateways on it. */
-export interface Rooms extends Identity {
+export interface Rooms extends Omit<Identity, 'settings'> {
   readonly store: Store
   readonly directory: UserDirectory
   readonly audit: Audit
