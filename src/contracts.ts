@@ -37,13 +37,22 @@ export interface UserDirectory {
   readonly writable?: WritableUsers
 }
 
+/**
+ * A password as another system kept it: bcrypt, phpass, sha-crypt, md5-crypt, PBKDF2, scrypt, argon2 or a salted SHA, in
+ * the spelling of crypt(3), PHC, Django, Werkzeug, WordPress, passlib or LDAP.
+ */
+export interface ImportedHash {
+  readonly hash: string
+}
+
 /** What can be done to users of a directory that is ours to change. */
 export interface WritableUsers {
   /**
    * `undefined` when the username is taken. Without a password the user can only come in by a link.
-   * @throws RangeError with a sentence for the operator when this directory keeps no such name, address or number
+   * @param credential the password, or what another system made of it: such a hash is renewed at the first sign-in
+   * @throws RangeError with a sentence for the operator when this directory keeps no such name, address, number or hash
    */
-  create(user: Omit<User, 'id'>, password?: string): Promise<User | undefined>
+  create(user: Omit<User, 'id'>, credential?: string | ImportedHash): Promise<User | undefined>
   /** `undefined` when there is no such user, or the new username is taken. */
   update(id: string, change: Partial<Omit<User, 'id'>>): Promise<User | undefined>
   setPassword(id: string, password: string): Promise<boolean>
@@ -226,6 +235,8 @@ export interface Passwords {
   verify(hash: string | undefined, password: string): Promise<boolean>
   /** Whether the hash is older or weaker than what `hash` makes today. */
   isOutdated(hash: string): boolean
+  /** Whether `verify` can judge it: of a format that is known, and not so costly that it is refused. */
+  isKnown(hash: string): boolean
 }
 
 /** Lines for the operator. Never a secret in either argument. */

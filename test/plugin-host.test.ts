@@ -14,6 +14,7 @@ const passwords: Passwords = {
   hash: async (password) => `hash of ${password.length}`,
   verify: async () => false,
   isOutdated: () => false,
+  isKnown: () => true,
 }
 
 /** What a map can do of a store: enough to see which keys are asked for. */

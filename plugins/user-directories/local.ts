@@ -4,6 +4,7 @@ import {
   definePlugin,
   foldUsername,
   type Host,
+  type ImportedHash,
   type Json,
   type Passwords,
   type Store,
@@ -21,7 +22,7 @@ export default definePlugin({
 })
 
 interface UserRecord extends User {
-  /** What argon2id made of the password; without it the user can only come in by a link. */
+  /** What argon2id, or the system it was imported from, made of the password; without it the user can only come in by a link. */
   readonly passwordHash?: string
 }
 
@@ -65,10 +66,10 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     return record === undefined ? [] : [publicPart(record)]
   }
 
-  async create(user: Omit<User, 'id'>, password?: string): Promise<User | undefined> {
+  async create(user: Omit<User, 'id'>, credential?: string | ImportedHash): Promise<User | undefined> {
     checkUsername(user.username)
     // The slow part first: nothing is claimed while it runs.
-    const passwordHash = password === undefined ? undefined : await this.#passwords.hash(password)
+    const passwordHash = await this.#hashOf(credential)
     const record: UserRecord = { ...tidy({ ...user, id: randomUUID() }), ...(passwordHash && { passwordHash }) }
     if (!(await this.#claim(record))) return undefined
     await this.#lead(record)
@@ -128,6 +129,14 @@ class LocalDirectory implements UserDirectory, WritableUsers {
       if (page.length < limit) break
     }
     return users
+  }
+
+  async #hashOf(credential: string | ImportedHash | undefined): Promise<string | undefined> {
+    if (typeof credential === 'string') return this.#passwords.hash(credential)
+    if (credential !== undefined && !this.#passwords.isKnown(credential.hash)) {
+      throw new RangeError('The password hash is of no format that is known, or asks for more work than is borne')
+    }
+    return credential?.hash
   }
 
   async #get(id: string): Promise<UserRecord | undefined> {

@@ -1,15 +1,20 @@
 import { hash as argon2Hash, verify as argon2Verify, type Options, parseOptions } from '@node-rs/argon2'
 import type { Passwords } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
+import { OffLoop } from './foreign-hashes/off-loop.js'
+import { readForeignHash } from './foreign-hashes/read-foreign-hash.js'
 
 /**
  * Password hashing with argon2id (RFC 9106, parameters of the OWASP password storage sheet), two at a time.
  *
  * Left alone, 32 hashes at once fill the thread pool that `dns` and `fs` use too, and every proxied request waits
  * behind them: so two run, 32 wait in order, and the next one is told to come back.
+ *
+ * Hashes other systems made are verified too, in a thread of their own, so that users can be taken over with them.
  */
 export class PasswordPool implements Passwords {
   readonly #waiting: Array<() => void> = []
+  readonly #foreign = new OffLoop()
   #running = 0
 
   /** The PHC string to keep. */
@@ -20,12 +25,22 @@ export class PasswordPool implements Passwords {
 
   verify(hash: string | undefined, password: string): Promise<boolean> {
     // A user without a hash and a password nobody can have still cost one hash: the time must tell nothing.
-    const usable = hash?.startsWith('$argon2') && !isTooLong(password) ? hash : undefined
+    const usable = hash === undefined || isTooLong(password) ? undefined : hash
     return this.#inTurn(async () => {
-      if (usable === undefined) return neverRight()
-      // A hash that cannot be read fits no password, and must not be told by its time from one that can.
-      return argon2Verify(usable, prepared(password)).catch(neverRight)
+      const argon2 = usable === undefined ? undefined : bearableArgon2(usable)
+      if (argon2 !== undefined) {
+        // A hash that cannot be read fits no password, and must not be told by its time from one that can.
+        return argon2Verify(argon2, prepared(password)).catch(neverRight)
+      }
+      if (usable === undefined || readForeignHash(usable) === undefined) return neverRight()
+      // Beside one of ours: most foreign hashes take less, and less would tell that there is such a user.
+      const [right] = await Promise.all([this.#foreign.verify(usable, password), neverRight()])
+      return right
     })
+  }
+
+  isKnown(hash: string): boolean {
+    return bearableArgon2(hash) !== undefined || readForeignHash(hash) !== undefined
   }
 
   isOutdated(hash: string): boolean {
@@ -61,6 +76,26 @@ const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1, outputLen: 32 } 
 
 /** The hash of 32 random bytes nobody kept, at today's cost: what unknown names are verified against. */
 const NOBODY = '$argon2id$v=19$m=19456,t=2,p=1$/FEA3u3djm7H+G+JfjsLmg$24reDLu/SY0qYN83EcQEz2M2d2G/vAdcCEeyLLOQCtE'
+
+/** Of hashes other systems made: a quarter of a gigabyte, and about a second. */
+const MOST_MEMORY = 262_144
+const MOST_WORK = 4 * 2 ** 20
+
+/**
+ * The PHC string, without what Django writes before it; `undefined` for what is no argon2, cannot be read, or asks for so
+ * much that one sign-in would keep all others waiting.
+ */
+function bearableArgon2(hash: string): string | undefined {
+  const phc = hash.startsWith('argon2$') ? hash.slice('argon2'.length) : hash
+  if (!phc.startsWith('$argon2') || phc.length > 1024) return undefined
+  try {
+    const { memoryCost, timeCost, parallelism } = parseOptions(phc)
+    const isBearable = memoryCost <= MOST_MEMORY && memoryCost * timeCost <= MOST_WORK && parallelism <= 64
+    return isBearable ? phc : undefined
+  } catch {
+    return undefined
+  }
+}
 
 async function neverRight(): Promise<false> {
   await argon2Verify(NOBODY, '')

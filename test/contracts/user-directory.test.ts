@@ -1,9 +1,14 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { hash } from '@node-rs/argon2'
+import bcrypt from 'bcryptjs'
 import t from 'tap'
+import htpasswd from '../../plugins/user-directories/htpasswd.js'
 import local from '../../plugins/user-directories/local.js'
 import type { Json, Store } from '../../src/contracts.js'
 import { Clock, emptyStore, identityHost } from '../identity/rooms.js'
 import { build } from '../support/lent-host.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { type DirectoryUnderTest, userDirectoryContract, writableDirectoryContract } from './user-directory.js'
 
 const password = 'a lamp over the lodge gate'
@@ -26,6 +31,20 @@ t.test('local keeps the contract', async (t) => {
   }
   userDirectoryContract(t, underTest)
   writableDirectoryContract(t, underTest)
+})
+
+t.test('htpasswd keeps the contract', async (t) => {
+  userDirectoryContract(t, {
+    async open(t, { username, email, groups }, typed) {
+      const directory = await temporaryDirectory(t)
+      const [file, members] = [join(directory, 'users'), join(directory, 'groups')]
+      await writeFile(file, `${username}:${await bcrypt.hash(typed, 5)}\n`)
+      await writeFile(members, groups.map((group) => `${group}: ${username}\n`).join(''))
+      const clock = new Clock()
+      const host = identityHost(await emptyStore(t, clock), clock)
+      return build(htpasswd, { file, groups: members, email: email?.replace(username, '{username}') }, host)
+    },
+  })
 })
 
 t.test('cut off after any of its writes, nothing of a user is half done', async (t) => {
@@ -125,6 +144,23 @@ t.test('a weak hash is renewed at sign-in, but never over a password that was ch
   await store.set(key, { ...record, passwordHash: weak })
   host.passwords.hash = () => Promise.reject(new Error('busy'))
   t.match(await directory.verifyPassword('ada', password), { username: 'ada' }, 'no time to renew it is no refusal')
+})
+
+t.test('a hash from elsewhere is taken over, lets its user in, and is renewed by that', async (t) => {
+  const { directory, users, store } = await openLocal(t)
+  const foreign = '$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0'
+  const bob = await users.create({ username: 'bob', groups: [] }, { hash: foreign })
+  const kept = async () => ((await store.get(`user/${bob?.id}`)) as { passwordHash: string }).passwordHash
+  t.equal(await directory.verifyPassword('bob', 'wrong'), undefined)
+  t.equal(await kept(), foreign, 'a wrong password renews nothing')
+  t.match(await directory.verifyPassword('bob', 'test12345'), { id: bob?.id })
+  t.match(await kept(), /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+  t.match(await directory.verifyPassword('bob', 'test12345'), { id: bob?.id })
+  t.equal(await directory.verifyPassword('bob', 'wrong'), undefined)
+  for (const hash of ['', 'test12345', '$2y$31$wpabJQqpomri3beglqHDE.GgQXbIFcpgUxciFhguA0U5gJKYEd/XW']) {
+    await t.rejects(users.create({ username: 'eve', groups: [] }, { hash }), RangeError)
+  }
+  t.same(await directory.find({ username: 'eve' }), [])
 })
 
 t.test('an index that leads to nowhere, or to somebody else, is not believed', async (t) => {

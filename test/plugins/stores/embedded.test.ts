@@ -286,7 +286,7 @@ t.test('a store that is opened keeps no process running', async (t) => {
 
 t.test('the default is data beside the configuration, and an unknown option is refused', async (t) => {
   const baseDirectory = t.testdir()
-  const passwords = { hash: async () => '', verify: async () => false, isOutdated: () => false }
+  const passwords = { hash: async () => '', verify: async () => false, isOutdated: () => false, isKnown: () => true }
   const plugins = new PluginHost({ baseDirectory, now: Date.now, log: silent, passwords })
   await plugins.load('stores', { use: 'embedded' })
   await plugins.close()
