@@ -42,6 +42,12 @@ export interface House extends Surroundings {
   close(): Promise<void>
 }
 
+/** Opens the store alone, as it is: of what else is kept nothing is made in an empty one. */
+export async function openStore(config: Config, { log, now }: Surroundings): Promise<Store> {
+  const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords: new PasswordPool() })
+  return plugins.load('stores', config.store)
+}
+
 /** Opens what the configuration names: the store first, then everything that keeps something in it. */
 export async function openHouse(config: Config, { log, now }: Surroundings): Promise<House> {
   const passwords = new PasswordPool()

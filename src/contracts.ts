@@ -224,7 +224,23 @@ export interface Store {
     prefix: string,
     page?: { readonly after?: string; readonly limit?: number },
   ): Promise<ReadonlyArray<readonly [string, Json]>>
+  /** Present where a store can be copied: everything there is with its lifetime, in order of key, as of one moment where the store can. */
+  snapshot?(): AsyncIterable<StoredEntry>
+  /**
+   * Present where a store can be restored: what is given takes the place of everything there was; expired entries are
+   * left out. In one step where the store can; where it fails in the middle, the error says so.
+   * @returns how many entries there are now
+   */
+  replaceAll?(entries: Iterable<StoredEntry>): Promise<number>
   close(): Promise<void>
+}
+
+/** An entry of a store, for copies. */
+export interface StoredEntry {
+  readonly key: string
+  readonly value: Json
+  /** Milliseconds since 1970; without it the value stays until it is deleted. */
+  readonly expiresAt?: number
 }
 
 /** Hashing of passwords, lent by the gateway: slow on purpose, bounded in number, the same for unknown names. */

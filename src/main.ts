@@ -201,6 +201,42 @@ settings
     ),
   )
 
+program
+  .command('backup')
+  .description('write everything in the store to a new file, while the gateway runs')
+  .argument('<file>')
+  .addOption(config())
+  .action(
+    exit((file, options) =>
+      inHouse(options.config, async (rooms) => (await import('./commands/backup.js')).backup(rooms, process, file)),
+    ),
+  )
+program
+  .command('restore')
+  .description('put a backup in the place of everything in the store; everybody signs in again')
+  .argument('<file>')
+  .option('--yes', 'do not ask')
+  .addOption(config())
+  .action(
+    exit((file, options) =>
+      inHouse(options.config, async (rooms) =>
+        (await import('./commands/backup.js')).restore(rooms, process, file, options),
+      ),
+    ),
+  )
+program
+  .command('migrate-store')
+  .description('copy everything into the empty store that another YAML file names; stop the gateway first')
+  .requiredOption('--to <file>', 'the YAML file with the new store')
+  .addOption(config())
+  .action(
+    exit(async (options) => {
+      const { betweenStores } = await import('./runtime/with-config.js')
+      const { migrateStore } = await import('./commands/backup.js')
+      return betweenStores(options.config, options.to, (from, to) => migrateStore(from, to, process))
+    }),
+  )
+
 await program.parseAsync()
 
 function version(): string {

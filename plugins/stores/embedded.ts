@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Keyv } from 'keyv'
 import { z } from 'zod'
-import { definePlugin, filePath, type Json, type Logger, type Store } from '../../src/contracts.js'
+import { definePlugin, filePath, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
 import { openDataDirectory } from './embedded/data-directory.js'
-import { Entries } from './embedded/entries.js'
+import { Entries, type Entry } from './embedded/entries.js'
 import { KeyvAdapter } from './embedded/keyv-adapter.js'
 
 /** What an {@link EmbeddedStore} is built from. */
@@ -96,6 +96,17 @@ export class EmbeddedStore implements Store {
     return found
   }
 
+  async *snapshot(): AsyncGenerator<StoredEntry> {
+    for await (const [key, { text, expiresAt }] of this.#entries.snapshot()) {
+      const value: Json = JSON.parse(text)
+      yield Number.isFinite(expiresAt) ? { key, value, expiresAt } : { key, value }
+    }
+  }
+
+  replaceAll(entries: Iterable<StoredEntry>): Promise<number> {
+    return this.#entries.replaceAll(asEntries(entries))
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#sweeping)
     this.#sweeping = undefined
@@ -119,6 +130,12 @@ export class EmbeddedStore implements Store {
       })
       if (this.#sweeping === sweeping) this.#sweepAfter(swept === atMost ? 10 : this.#sweepPause)
     }, pause).unref()
+  }
+}
+
+function* asEntries(entries: Iterable<StoredEntry>): Generator<readonly [key: string, entry: Entry]> {
+  for (const { key, value, expiresAt } of entries) {
+    yield [key, { text: textOf(value), expiresAt: expiresAt ?? Number.POSITIVE_INFINITY }]
   }
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import KeyvRedis from '@keyv/redis'
 import { z } from 'zod'
-import { definePlugin, type Json, type Logger, type Store } from '../../src/contracts.js'
+import { definePlugin, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
 import { Connection, type Script } from './redis/connection.js'
 import { add, increment, remove, repair, set, swap, sweep } from './redis/scripts.js'
 import { warnOfForgetting } from './redis/server-settings.js'
@@ -102,6 +102,41 @@ export class RedisStore implements Store {
     return found
   }
 
+  /** Not of one moment: what is written meanwhile may be in it or not. */
+  async *snapshot(): AsyncGenerator<StoredEntry> {
+    let from = '-'
+    for (;;) {
+      const keys = await this.#connection.ask((client) =>
+        client.zRangeByLex(this.#keys, from, '+', { LIMIT: { offset: 0, count: 200 } }),
+      )
+      const last = keys.at(-1)
+      if (last === undefined) return
+      for (const [key, text, expiresAt] of await this.#alive(keys)) {
+        const value: Json = JSON.parse(text)
+        yield expiresAt === undefined ? { key, value } : { key, value, expiresAt }
+      }
+      from = `(${last}`
+    }
+  }
+
+  /** In many steps: whoever looks meanwhile sees a part. */
+  async replaceAll(entries: Iterable<StoredEntry>): Promise<number> {
+    for await (const { key } of this.snapshot()) await this.delete(key)
+    let kept = 0
+    let writing: Promise<void>[] = []
+    for (const { key, value, expiresAt } of entries) {
+      const ttlSeconds = expiresAt === undefined ? undefined : (expiresAt - this.#now()) / 1000
+      if (ttlSeconds !== undefined && ttlSeconds <= 0) continue
+      writing.push(this.set(key, value, ttlSeconds))
+      kept++
+      if (writing.length < 500) continue
+      await Promise.all(writing)
+      writing = []
+    }
+    await Promise.all(writing)
+    return kept
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#sweeping)
     this.#sweeping = undefined
@@ -124,14 +159,20 @@ export class RedisStore implements Store {
   }
 
   async #living(keys: readonly string[]): Promise<Array<readonly [string, Json]>> {
+    return (await this.#alive(keys)).map(([key, text]) => [key, JSON.parse(text)])
+  }
+
+  async #alive(keys: readonly string[]): Promise<Array<Alive>> {
     const stored = await this.#connection.ask((client) => client.mGet(keys.map((key) => this.#values + key)))
     const forgotten = keys.filter((_key, index) => stored[index] === null)
     if (forgotten.length > 0) await this.#connection.run(repair, [this.#keys], [this.#values, ...forgotten])
     const now = this.#now()
-    return keys.flatMap((key, index) => {
+    return keys.flatMap((key, index): Alive[] => {
       const value = stored[index]
       const text = typeof value === 'string' ? living(value, now) : undefined
-      return text === undefined ? [] : [[key, JSON.parse(text)] as const]
+      if (text === undefined || typeof value !== 'string') return []
+      const colon = value.indexOf(':')
+      return colon === 0 ? [[key, text]] : [[key, text, Number(value.slice(0, colon))]]
     })
   }
 
@@ -163,6 +204,9 @@ export class RedisStore implements Store {
     }, pause).unref()
   }
 }
+
+/** Without a time it stays until it is deleted. */
+type Alive = readonly [key: string, text: string, expiresAt?: number]
 
 /** The text of what is stored, unless it has expired. */
 function living(stored: string, now: number): string | undefined {

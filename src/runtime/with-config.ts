@@ -1,8 +1,9 @@
-import { type House, openHouse } from '../app.js'
+import { type House, openHouse, openStore } from '../app.js'
 import { formatProblems } from '../commands/check.js'
 import { failed, wrongUse } from '../commands/terminal.js'
 import { checkConfig } from '../config/load-config.js'
 import type { Config } from '../config/schema.js'
+import type { Store } from '../contracts.js'
 import { createLog } from './log.js'
 
 /**
@@ -32,6 +33,26 @@ export function inHouse(file: string, run: (rooms: House['identity'] & House) =>
       return await run({ ...house.identity, ...house })
     } finally {
       await house.close()
+    }
+  })
+}
+
+/** Runs a command on the two stores that two files name, and on nothing else of them. */
+export function betweenStores(
+  from: string,
+  to: string,
+  run: (from: Store, to: Store) => Promise<number>,
+): Promise<number> {
+  return inStore(from, (old) => inStore(to, (fresh) => run(old, fresh)))
+}
+
+function inStore(file: string, run: (store: Store) => Promise<number>): Promise<number> {
+  return withConfig(file, async (config) => {
+    const store = await openStore(config, { log: createLog('warn', process.stderr), now: () => Date.now() })
+    try {
+      return await run(store)
+    } finally {
+      await store.close()
     }
   })
 }

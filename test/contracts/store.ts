@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import type { Json, Store } from '../../src/contracts.js'
+import type { Json, Store, StoredEntry } from '../../src/contracts.js'
 import type { StoreProcessSettings } from './store-process.js'
 
 /** What the suite needs to know of the store it is run on. */
@@ -348,6 +348,36 @@ export function storeContract(t: Test, store: StoreUnderTest): void {
     for (const index of written) {
       if ((await s.get(`written:${index}`)) !== index) t.fail(`write ${index} was acknowledged and is lost`)
     }
+  })
+
+  t.test('can be copied with every lifetime, and a copy takes the place of what was there', async (t) => {
+    let now = start
+    const from = await store.open(t, () => now)
+    await from.set('for ever', { a: [1, 'ключ'] })
+    await from.set('for a minute', 'm', 60)
+    await from.set('gone', 'g', 5)
+    for (let index = 0; index < 450; index++) await from.set(`many/${String(index).padStart(3, '0')}`, index)
+    now += 10_000
+    const copy: StoredEntry[] = []
+    for await (const entry of from.snapshot?.() ?? []) copy.push(entry)
+    t.equal(copy.length, 452)
+    t.same(copy[0], { key: 'for a minute', value: 'm', expiresAt: start + 60_000 })
+    t.same(copy[1], { key: 'for ever', value: { a: [1, 'ключ'] } })
+
+    const to = await store.open(t, () => now)
+    await to.set('before', 1)
+    await to.set('before, for a while', 1, 30)
+    now += 55_000
+    t.equal(await to.replaceAll?.(copy), 451, 'what has expired since is left out')
+    t.equal(await to.get('before'), undefined)
+    t.equal((await to.list('', { limit: 1000 })).length, 451)
+    t.same(await to.get('for ever'), { a: [1, 'ключ'] })
+    t.equal(await to.get('for a minute'), undefined)
+    await to.replaceAll?.([{ key: 'short', value: 1, expiresAt: now + 1000 }])
+    t.equal(await to.get('short'), 1)
+    now += 1000
+    t.equal(await to.get('short'), undefined)
+    t.same(await to.list(''), [])
   })
 
   t.test('after close every call is refused, and closing again is nothing', async (t) => {

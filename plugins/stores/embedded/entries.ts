@@ -87,6 +87,51 @@ export class Entries {
     }
   }
 
+  /** Every entry that lives, in order of key, as of the moment of the call, whatever is written meanwhile. */
+  async *snapshot(): AsyncGenerator<readonly [key: string, entry: Entry]> {
+    this.#checkOpen()
+    this.#file.entries.resetReadTxn()
+    const transaction = this.#file.entries.useReadTransaction()
+    const now = this.#now()
+    try {
+      let seen = 0
+      for (const { key, value } of this.#file.entries.getRange({ start: '', transaction })) {
+        const entry = entryOf(value)
+        if (entry.expiresAt > now) yield [key, entry]
+        seen++
+        if (seen % scanLength === 0) await new Promise(setImmediate)
+      }
+    } finally {
+      transaction.done()
+    }
+  }
+
+  /** Puts these in the place of everything, in one step: other writers wait, readers see the old or the new. */
+  async replaceAll(entries: Iterable<readonly [key: string, entry: Entry]>): Promise<number> {
+    this.#checkOpen()
+    const now = this.#now()
+    const work = () => {
+      let kept = 0
+      this.#file.entries.clearSync()
+      this.#file.expiries.clearSync()
+      for (const [key, entry] of entries) {
+        checkKey(key)
+        if (entry.expiresAt <= now) continue
+        this.#put(key, entry, undefined)
+        kept++
+      }
+      return kept
+    }
+    // Not as other changes: of those, lmdb commits what was done before a fault. No deadline: how long it takes is a
+    // matter of how much there is.
+    try {
+      await this.#file.root.flushed
+      return this.#file.root.transactionSync(work)
+    } catch (cause) {
+      throw failure('The store was left as it was', cause)
+    }
+  }
+
   /** Removes every entry whose key starts so. */
   async clear(prefix: string): Promise<void> {
     for (;;) {

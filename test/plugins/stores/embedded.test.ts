@@ -294,3 +294,24 @@ t.test('the default is data beside the configuration, and an unknown option is r
   t.throws(() => embedded.options.parse({ pathh: 'x' }))
   t.equal(embedded.kind, 'stores')
 })
+
+t.test('a copy is of one moment, and a restore that fails in the middle changes nothing', async (t) => {
+  const store = await openForTest(t, { path: t.testdir() })
+  for (let index = 0; index < 30; index++) await store.set(`key/${index}`, 'before')
+  const copying = store.snapshot?.()[Symbol.asyncIterator]()
+  await copying?.next()
+  for (let index = 0; index < 30; index++) await store.set(`key/${index}`, 'after')
+  const seen = new Set<unknown>()
+  for (let next = await copying?.next(); next && !next.done; next = await copying?.next()) seen.add(next.value.value)
+  t.same([...seen], ['before'])
+
+  function* broken() {
+    yield { key: 'new', value: 1 }
+    throw new Error('the file ends here')
+  }
+  const restored = store.replaceAll?.(broken())
+  await t.rejects(async () => void (await restored), /left as it was.*the file ends here/)
+  t.equal(await store.get('new'), undefined)
+  t.equal((await store.list('key/')).length, 30)
+  t.equal(await store.get('key/0'), 'after')
+})

@@ -1,0 +1,177 @@
+import { createHash, type Hash } from 'node:crypto'
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
+import type { StoredEntry } from '../contracts.js'
+
+/**
+ * A backup is text, one JSON value a line: a heading, an entry each, and a last line with their number and the SHA-256 of
+ * everything before it. So it can be read by eye and by any tool, and a file that was cut off or changed is told from a
+ * whole one before anything is touched. It holds what the store holds, seeds of authenticator apps among it: mode 0600.
+ */
+
+const FORMAT = 'gatelodge-backup'
+const VERSION = 1
+
+/** What the heading of a backup says. */
+export interface BackupHeading {
+  /** UTC in ISO 8601. */
+  readonly createdAt: string
+}
+
+/**
+ * Writes a backup beside its place and puts it there when it is whole.
+ * @returns how many entries it has
+ * @throws where something stands in that place
+ */
+export async function writeBackup(
+  file: string,
+  entries: AsyncIterable<StoredEntry>,
+  createdAt: string,
+): Promise<number> {
+  const part = `${file}.part`
+  // Made by this call or not at all: nobody's file is overwritten, no link is followed.
+  closeSync(create(file))
+  let descriptor: number | undefined
+  try {
+    rmSync(part, { force: true })
+    descriptor = create(part)
+    const count = await writeAll(descriptor, entries, createdAt)
+    fsyncSync(descriptor)
+    closeSync(descriptor)
+    descriptor = undefined
+    renameSync(part, file)
+    return count
+  } catch (fault) {
+    if (descriptor !== undefined) closeSync(descriptor)
+    rmSync(part, { force: true })
+    rmSync(file, { force: true })
+    throw fault
+  }
+}
+
+async function writeAll(descriptor: number, entries: AsyncIterable<StoredEntry>, createdAt: string): Promise<number> {
+  const hash = createHash('sha256')
+  const write = (line: object) => {
+    const text = `${JSON.stringify(line)}\n`
+    hash.update(text)
+    writeSync(descriptor, text)
+  }
+  write({ format: FORMAT, version: VERSION, createdAt })
+  let count = 0
+  for await (const { key, value, expiresAt } of entries) {
+    write(expiresAt === undefined ? { key, value } : { key, value, expiresAt })
+    count++
+  }
+  writeSync(descriptor, `${JSON.stringify({ entries: count, sha256: hash.digest('hex') })}\n`)
+  return count
+}
+
+/**
+ * Reads a backup through to its end.
+ * @returns what its heading says, and how many entries it has
+ * @throws unless every line, the number of entries and the hash are right
+ */
+export function checkBackup(file: string): BackupHeading & { readonly entries: number } {
+  const hash = createHash('sha256')
+  let heading: BackupHeading | undefined
+  let entries = 0
+  let closed = false
+  for (const line of linesOf(file)) {
+    if (closed) throw damaged()
+    if (heading === undefined) heading = headingOf(line)
+    else if (isClosing(line)) closed = fits(line, entries, hash)
+    else {
+      entryOf(line)
+      entries++
+    }
+    if (!closed) hash.update(`${line}\n`)
+  }
+  if (heading === undefined || !closed) throw damaged()
+  return { ...heading, entries }
+}
+
+/** The entries of a backup that was checked, read as they are asked for: any number of them needs little memory. */
+export function* entriesOf(file: string): Generator<StoredEntry> {
+  let isFirst = true
+  for (const line of linesOf(file)) {
+    if (!isFirst && !isClosing(line)) yield entryOf(line)
+    isFirst = false
+  }
+}
+
+function create(file: string): number {
+  try {
+    return openSync(file, 'wx', 0o600)
+  } catch (cause) {
+    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
+    throw exists ? new Error(`There is a file ${file} already, and no backup takes the place of another.`) : cause
+  }
+}
+
+function headingOf(line: string): BackupHeading {
+  const { format, version, createdAt } = parse(line)
+  if (format !== FORMAT || version !== VERSION || typeof createdAt !== 'string') {
+    throw damaged()
+  }
+  return { createdAt }
+}
+
+/** No key stands before a colon that is not in quotes, so a line that begins so is no entry. */
+function isClosing(line: string): boolean {
+  return line.startsWith('{"entries":')
+}
+
+function fits(line: string, entries: number, hash: Hash): true {
+  const closing = parse(line)
+  if (closing['entries'] !== entries || closing['sha256'] !== hash.digest('hex')) {
+    throw damaged()
+  }
+  return true
+}
+
+function entryOf(line: string): StoredEntry {
+  const entry = parse(line)
+  const { key, value, expiresAt } = entry
+  const isEntry =
+    typeof key === 'string' && value !== undefined && (expiresAt === undefined || Number.isFinite(expiresAt))
+  if (!isEntry) throw damaged()
+  return entry as unknown as StoredEntry
+}
+
+function parse(line: string): { readonly [key: string]: unknown } {
+  try {
+    const value: unknown = JSON.parse(line)
+    if (typeof value === 'object' && value !== null) return value as { readonly [key: string]: unknown }
+  } catch {
+    // Said below, as of every other line that is not one of ours.
+  }
+  throw damaged()
+}
+
+function damaged(): Error {
+  return new Error('This is not a whole backup: it was cut off, changed, or made by something else. Nothing was done.')
+}
+
+const CHUNK = 256 * 1024
+
+/** Read synchronously, so that a store can take all of it in one step. The last line counts only with its end. */
+function* linesOf(file: string): Generator<string> {
+  const descriptor = openSync(file, 'r')
+  try {
+    const chunk = Buffer.alloc(CHUNK)
+    let rest = Buffer.alloc(0)
+    for (;;) {
+      const length = readSync(descriptor, chunk)
+      if (length === 0) break
+      const bytes = Buffer.concat([rest, chunk.subarray(0, length)])
+      let from = 0
+      for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, from)) {
+        yield bytes.toString('utf8', from, end)
+        from = end + 1
+      }
+      rest = bytes.subarray(from)
+    }
+    if (rest.length > 0) throw damaged()
+  } finally {
+    closeSync(descriptor)
+  }
+}
