@@ -10,6 +10,7 @@ import { Cookies } from './http/cookies.js'
 import { SiteEntrance } from './http/entrance.js'
 import { ErrorAnswers } from './http/errors.js'
 import { FormTokens } from './http/form-token.js'
+import { forwardAuth } from './http/forward-auth.js'
 import { Gate } from './http/gate.js'
 import { health } from './http/health.js'
 import { Assets } from './http/pages/assets.js'
@@ -113,6 +114,9 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)
   await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded })
+  const peers = AddressRanges.parse(config.forwardAuth.peers ?? config.trustedProxies)
+  const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
+  await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading })
   await server.register(health, { prefix, isReady: () => store.get('epoch') })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)

@@ -14,6 +14,14 @@ export const errors = {
   'request.timeout': { status: 408, sentence: 'The request did not arrive in time.' },
   'not-found': { status: 404, sentence: 'There is nothing at this address.' },
   'method-not-allowed': { status: 405, sentence: 'This address does not take that kind of request.' },
+  'forward-auth.peer': {
+    status: 403,
+    sentence: 'This address is for proxies that the configuration lists, and this is none of them.',
+  },
+  'forward-auth.unclear': {
+    status: 400,
+    sentence: 'The proxy in front did not say clearly which request this is about, so it was not passed on.',
+  },
   'site.unknown': { status: 404, sentence: 'No application is served under this host name.' },
   'access.denied': { status: 403, sentence: 'You are not allowed to open this.' },
   'sign-in.required': { status: 401, sentence: 'Sign in first.' },
@@ -33,6 +41,10 @@ export const errors = {
   'sending.wait': { status: 429, sentence: 'No other code can be sent yet. Wait, then ask for one again.' },
   'upgrade.refused': { status: 403, sentence: 'This connection was not opened from a page of this application.' },
   'upgrade.limit': { status: 503, sentence: 'Too many connections are open. Try again later.' },
+  'upstream.none': {
+    status: 502,
+    sentence: 'This application is not reached this way: the proxy in front of it has to ask first.',
+  },
   'upstream.unreachable': { status: 502, sentence: 'The application behind this page does not answer.' },
   'upstream.invalid': {
     status: 502,

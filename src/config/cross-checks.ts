@@ -70,7 +70,7 @@ function checkSites(top: Entries, prefix: string | undefined, lineOf: (path: Pat
       })
     }
     const upstream = parsed(upstreamUrl(), site['upstream'])
-    if (upstream !== undefined && listen !== undefined && isSelf(upstream, listen)) {
+    if (upstream !== undefined && upstream !== 'none' && listen !== undefined && isSelf(upstream, listen)) {
       complaints.push({
         path: ['sites', index, 'upstream'],
         at: 'value',
@@ -157,8 +157,9 @@ function checkUpstreamTls(site: Entries, index: number, baseDirectory: string): 
   const tls = site['upstreamTls']
   if (tls === undefined) return []
   const path = ['sites', index, 'upstreamTls']
-  if (parsed(upstreamUrl(), site['upstream'])?.startsWith('http:')) {
-    return [{ path, at: 'key', message: 'is for https upstreams; this one is http' }]
+  const upstream = parsed(upstreamUrl(), site['upstream'])
+  if (upstream !== undefined && !upstream.startsWith('https:')) {
+    return [{ path, at: 'key', message: `is for https upstreams; this one is ${upstream.split(':')[0]}` }]
   }
   const ca = entriesOf(tls)['ca']
   if (typeof ca !== 'string' || ca === '' || ca.includes('\0')) return []

@@ -123,10 +123,11 @@ function bareOrigin(value: string, refuse: Refuse): URL | undefined {
   return url
 }
 
-/** The application behind a site, as an origin without a slash at the end. */
+/** The application behind a site, as an origin without a slash at the end, or `none`. */
 export function upstreamUrl() {
-  return text((value, refuse) => bareOrigin(value, refuse)?.origin).meta({
-    accepts: 'a URL of scheme, host and port alone, as in http://127.0.0.1:3000 (paths go on as they came)',
+  return text((value, refuse) => (value === 'none' ? value : bareOrigin(value, refuse)?.origin)).meta({
+    accepts:
+      'a URL of scheme, host and port alone, as in http://127.0.0.1:3000 (paths go on as they came); or none, where another proxy asks by forward-auth',
   })
 }
 

@@ -64,7 +64,7 @@ const siteLimits = z.strictObject({
 const site = z.strictObject({
   host: hostName().exactOptional().describe('The host this site answers to; any host when left out.'),
   path: pathPrefix().prefault('/').describe('The path this site starts at; the longest that fits wins.'),
-  upstream: upstreamUrl().describe('The application behind the gate.'),
+  upstream: upstreamUrl().describe('The application behind the gate; none where another proxy asks by forward-auth.'),
   upstreamTls: z
     .strictObject({
       ca: filePath().exactOptional().describe('PEM file of the authority that signed the upstream’s certificate.'),
@@ -82,6 +82,13 @@ const site = z.strictObject({
   timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
   limits: siteLimits.prefault({}).describe('How much may be under way at once.'),
   rules: z.array(ruleSchema).max(2_000).default([]).describe('The first that fits decides; signed-in where none does.'),
+})
+
+const forwardAuth = z.strictObject({
+  peers: z
+    .array(addressRange())
+    .exactOptional()
+    .describe('Proxies that may ask whether a request may pass; the trusted ones when left out.'),
 })
 
 const network = z.strictObject({
@@ -176,6 +183,7 @@ export const settingsSchema = z.strictObject({
     .describe('The address people type; links in mail start here. May be left out on a loopback address only.'),
   prefix: ownPrefix().prefault('/.gatelodge').describe('Where the gateway’s own pages live on every site.'),
   trustedProxies: z.array(addressRange()).default([]).describe('Proxies in front whose X-Forwarded-For counts.'),
+  forwardAuth: forwardAuth.prefault({}).describe('For proxies that pass requests on themselves and only ask.'),
   sites: z.array(site).min(1).max(1_000).describe('The applications behind the gate.'),
   networks: z.array(network).max(1_000).default([]).describe('Client networks; the first that fits decides.'),
   secondFactor: secondFactor.prefault({}).describe('Who is asked for a second factor, and by which methods.'),

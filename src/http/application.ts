@@ -6,6 +6,9 @@ import type { Judged } from './gate.js'
 import type { OpenPassage } from './open-passages.js'
 import { HeaderPolicy, type IdentityHeaders, type IdentityPreset } from './upstream-headers.js'
 
+/** For `upstream`: another proxy is in front of the application, and only asks here. */
+export const noUpstream = 'none'
+
 /** What a site says about how its application is reached; the rest of it is policy. */
 export interface ProxySite extends SiteSettings {
   readonly upstreamTls?: {
@@ -28,7 +31,8 @@ export interface ProxySite extends SiteSettings {
 /** Everything there is to one site's traffic: where it goes and what is said on the way. */
 export interface Application {
   readonly site: Site<ProxySite>
-  readonly upstream: Upstream
+  /** None where another proxy passes the requests on. */
+  readonly upstream: Upstream | undefined
   readonly headers: HeaderPolicy
   readonly certificateAuthority: string | undefined
 }
@@ -78,18 +82,24 @@ export class Applications {
     })
   }
 
+  /** What another proxy adds to the request it holds, and puts in the place of the same headers of the client's. */
+  answerFor(application: Application, request: Pick<IncomingMessage, 'headers'>, judged: Judged<ProxySite>): string[] {
+    const user = judged.session?.session.user
+    return application.headers.answer(request.headers, { user, dropAuthorization: judged.program === true })
+  }
+
   /** Everything under way that was let in by a session. */
   *underWay(): Iterable<OpenPassage> {
-    for (const { upstream } of this.#bySite.values()) yield* upstream.underWay()
+    for (const { upstream } of this.#bySite.values()) if (upstream !== undefined) yield* upstream.underWay()
   }
 
   /** What never ends by itself ends now: the gateway stops. */
   endEventStreams(): void {
-    for (const { upstream } of this.#bySite.values()) upstream.endEventStreams()
+    for (const { upstream } of this.#bySite.values()) upstream?.endEventStreams()
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#bySite.values()].map(({ upstream }) => upstream.close()))
+    await Promise.all([...this.#bySite.values()].map(({ upstream }) => upstream?.close()))
   }
 }
 
@@ -106,14 +116,17 @@ function build(site: Site<ProxySite>, owned: readonly string[], ownPages: string
       ...(identity === undefined ? {} : { identity }),
       ...(preserveHost === undefined ? {} : { preserveHost }),
     }),
-    upstream: new Upstream({
-      url,
-      ...(ca === undefined ? {} : { certificateAuthority: ca }),
-      ...(upstreamTls?.serverName === undefined ? {} : { serverName: upstreamTls.serverName }),
-      ...(timeouts?.connectSeconds === undefined ? {} : { connectTimeoutMs: timeouts.connectSeconds * 1000 }),
-      ...(timeouts?.responseSeconds === undefined ? {} : { headersTimeoutMs: timeouts.responseSeconds * 1000 }),
-      ...(timeouts === undefined ? {} : { bodyIdleTimeoutMs: (timeouts.idleSeconds ?? 0) * 1000 }),
-      ...(limits?.connections === undefined ? {} : { concurrency: limits.connections }),
-    }),
+    upstream:
+      url === noUpstream
+        ? undefined
+        : new Upstream({
+            url,
+            ...(ca === undefined ? {} : { certificateAuthority: ca }),
+            ...(upstreamTls?.serverName === undefined ? {} : { serverName: upstreamTls.serverName }),
+            ...(timeouts?.connectSeconds === undefined ? {} : { connectTimeoutMs: timeouts.connectSeconds * 1000 }),
+            ...(timeouts?.responseSeconds === undefined ? {} : { headersTimeoutMs: timeouts.responseSeconds * 1000 }),
+            ...(timeouts === undefined ? {} : { bodyIdleTimeoutMs: (timeouts.idleSeconds ?? 0) * 1000 }),
+            ...(limits?.connections === undefined ? {} : { concurrency: limits.connections }),
+          }),
   }
 }

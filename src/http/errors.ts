@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../contracts.js'
 import { type ErrorCode, errors, GatelodgeError } from '../errors.js'
 import { endAfterBody } from './linger.js'
-import { hasBody, wantsPage } from './page-load.js'
+import { type Asked, hasBody, wantsPage } from './page-load.js'
 
 /** What is told about an error; nothing of it is secret. */
 export interface ErrorFacts {
@@ -65,6 +65,7 @@ export class ErrorAnswers {
   /**
    * Answers on the bare response, so that it works before, inside and after Fastify. Once the answer has begun, all that
    * is left is to cut it short: a client must not take half an answer for a whole one.
+   * @param asked who waits for it, where another proxy asks for its client
    */
   answer(
     request: IncomingMessage,
@@ -72,6 +73,7 @@ export class ErrorAnswers {
     error: unknown,
     requestId = this.#requestId(),
     more: Readonly<Record<string, string | string[]>> = {},
+    asked: Asked = request,
   ): void {
     const facts = this.#facts(error, requestId)
     if (facts.status >= 500) this.#log.error({ requestId, code: facts.code, err: error }, 'request failed')
@@ -79,7 +81,7 @@ export class ErrorAnswers {
       response.destroy()
       return
     }
-    const page = wantsPage(request) ? this.#page(facts) : undefined
+    const page = wantsPage(asked) ? this.#page(facts) : undefined
     const body = Buffer.from(page?.html ?? problem(facts))
     const headers: Record<string, string | string[] | number> = {
       ...page?.headers,

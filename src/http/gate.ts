@@ -18,6 +18,11 @@ export interface OpenSession {
   readonly account: AccountRecord
 }
 
+/** What is judged of a request: also one that another proxy holds and only asks about. */
+export type Judgeable = Pick<IncomingMessage, 'url' | 'method' | 'headers'> & {
+  readonly socket: Pick<IncomingMessage['socket'], 'remoteAddress'>
+}
+
 /** Finds who is behind a request. All that the gate asks of the identity room. */
 export interface SessionFinder {
   /** @throws when the store cannot be asked */
@@ -88,14 +93,14 @@ export class Gate<S extends SiteSettings = SiteSettings> {
    * At once where nobody has to be known, as on public rules: those keep their speed when the store is away.
    * @throws `store.unavailable` and its like, as a rejection: what cannot be judged does not pass
    */
-  judge(request: IncomingMessage): Verdict<S> | Promise<Verdict<S>> {
+  judge(request: Judgeable): Verdict<S> | Promise<Verdict<S>> {
     const { policy, prefix } = this.#parts
     const target = canonicalTarget(rawTarget(request))
     if (target === undefined) return { kind: 'refused', error: 'request.target' }
     const client = this.client(request)
     const { path } = target
     if (path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')) {
-      const barred = policy.network(client)?.access === 'deny' && !isHealth(path.slice(prefix.length))
+      const barred = policy.network(client)?.access === 'deny' && !isForMachines(path.slice(prefix.length))
       return barred ? { kind: 'refused', error: 'access.denied' } : { kind: 'own', target, client }
     }
     const site = policy.site(request.headers.host, path)
@@ -107,7 +112,7 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   }
 
   /** Who sent it: from the socket, or whom trusted proxies name. `undefined`: it cannot be read. */
-  client(request: IncomingMessage): Address | undefined {
+  client(request: Judgeable): Address | undefined {
     const peer = request.socket.remoteAddress
     const forwarded = request.headers['x-forwarded-for']
     if (forwarded !== undefined) return clientAddress(peer, [forwarded].flat(), this.#parts.trusted)
@@ -119,7 +124,7 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     return address
   }
 
-  #judgeKnown(request: IncomingMessage, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {
+  #judgeKnown(request: Judgeable, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {
     const { cookies, sessions } = this.#parts
     const token = cookies.read(request.headers.cookie, cookies.names.session)
     if (token === undefined) return this.#judgeUnknown(request, facts)
@@ -129,7 +134,7 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   }
 
   /** Nobody by the cookie; on rules for programs there may be one by `Authorization`. */
-  #judgeUnknown(request: IncomingMessage, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {
+  #judgeUnknown(request: Judgeable, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {
     const { authorization } = request.headers
     const { programs } = this.#parts
     if (authorization === undefined || facts.rule.clients !== 'api' || programs === undefined) {
@@ -140,7 +145,7 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     })
   }
 
-  #judged(request: IncomingMessage, facts: RequestFacts<S>, session: OpenSession | undefined): Judged<S> {
+  #judged(request: Judgeable, facts: RequestFacts<S>, session: OpenSession | undefined): Judged<S> {
     const { policy, now } = this.#parts
     const { site, rule, target, client } = facts
     const at = now()
@@ -167,13 +172,21 @@ interface RequestFacts<S extends SiteSettings> {
 }
 
 /** The request target as it came: the router may have been given another one to go by. */
-export function rawTarget(request: IncomingMessage & { originalUrl?: string }): string {
+export function rawTarget(request: Pick<IncomingMessage, 'url'> & { readonly originalUrl?: string }): string {
   return request.originalUrl ?? request.url ?? ''
 }
 
-/** Asked by load balancers and container engines, which no rule about clients is meant for. */
-function isHealth(path: string): boolean {
-  return path === '/healthz' || path === '/readyz'
+/**
+ * Asked by load balancers, container engines and proxies in front, which no rule about clients is meant for. What a proxy
+ * asks about is judged with the address of its client.
+ */
+function isForMachines(path: string): boolean {
+  return path === '/healthz' || path === '/readyz' || isForwardAuth(path)
+}
+
+/** @param path under our prefix */
+export function isForwardAuth(path: string): boolean {
+  return path === '/forward-auth' || path.startsWith('/forward-auth/')
 }
 
 function needsNobody({ access, also }: Rule): boolean {

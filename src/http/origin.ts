@@ -12,7 +12,7 @@ import type { IncomingMessage } from 'node:http'
  * @param allowed origins as browsers write them, `https://app.example.com`
  */
 export function isFromOwnPage(
-  { headers }: IncomingMessage,
+  { headers }: Pick<IncomingMessage, 'headers'>,
   scheme: 'http' | 'https',
   allowed: readonly string[],
 ): boolean {

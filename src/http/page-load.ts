@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 
+/** What of a request says who waits for the answer. */
+export type Asked = Pick<IncomingMessage, 'method' | 'headers'>
+
 /**
  * Whether a person waits for a page: only then is a redirect to the sign-in page of use. Browsers say so themselves in
  * `Sec-Fetch-Mode` (Fetch Metadata); for the others `Accept` has to name HTML.
  */
-export function isPageLoad(request: IncomingMessage): boolean {
+export function isPageLoad(request: Asked): boolean {
   return (request.method === 'GET' || request.method === 'HEAD') && wantsPage(request)
 }
 
 /** Whether an error should be a page: as {@link isPageLoad}, and also for a form that a browser has posted. */
-export function wantsPage(request: IncomingMessage): boolean {
+export function wantsPage(request: Asked): boolean {
   const { headers } = request
   if (headers.upgrade !== undefined) return false
   const mode = headers['sec-fetch-mode']

@@ -4,12 +4,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Policy, Site } from '../access/policy.js'
 import { GatelodgeError } from '../errors.js'
-import type { Applications, ProxySite } from './application.js'
+import { type Applications, noUpstream, type ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
 import type { Gate, Judged, Verdict } from './gate.js'
 import { OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
-import { type Refusal, refusalOf } from './refusal.js'
+import { challengeFor, type Refusal, refusalOf } from './refusal.js'
 import { type TunnelLimits, Tunnels } from './tunnel.js'
 
 export interface ProxyParts {
@@ -73,7 +73,8 @@ async function oneSite(scope: FastifyInstance, parts: ProxyParts & { site: Site<
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   await scope.register(httpProxy, {
-    upstream: site.settings.upstream,
+    // Never reached; where there is none, the package still wants an address.
+    upstream: site.settings.upstream === noUpstream ? 'http://localhost' : site.settings.upstream,
     // A colon would start a parameter of the router's.
     prefix: site.path === '/' ? '' : site.path.replaceAll(':', '::'),
     httpMethods: methods,
@@ -136,6 +137,10 @@ function passThrough(parts: ProxyParts): Hook {
     }
     const application = applications.of(verdict.site)
     const response = reply.raw
+    if (application.upstream === undefined) {
+      errors.answer(raw, response, new GatelodgeError('upstream.none'), request.id)
+      return
+    }
     application.upstream.forward({
       request: raw,
       response,
@@ -159,8 +164,5 @@ function refuse(
     errors.redirect(raw, reply.raw, `${gate.prefix}/${page}?return=${encodeURIComponent(target.forward)}`, id)
     return
   }
-  // A browser answers a Basic challenge with a box of its own over the page: only programs get one.
-  const basic = rule.clients === 'api' && raw.headers['sec-fetch-mode'] === undefined
-  const challenge = basic ? { 'www-authenticate': 'Basic realm="gatelodge", charset="UTF-8"' } : {}
-  errors.answer(raw, reply.raw, new GatelodgeError(error), id, challenge)
+  errors.answer(raw, reply.raw, new GatelodgeError(error), id, challengeFor(rule, raw))
 }

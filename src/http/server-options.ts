@@ -27,6 +27,11 @@ const maxPipelined = 32
 
 const hostPattern = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
+/** Whether a text is a host as requests may name it, perhaps with a port. */
+export function isHost(text: string): boolean {
+  return hostPattern.test(text)
+}
+
 /** Numbers for requests: different for every request of every process, and no more than that. */
 export function requestIds(): () => string {
   const start = randomBytes(6).toString('base64url')
@@ -135,7 +140,7 @@ export function faultOf(request: IncomingMessage): ErrorCode | undefined {
     const name = rawHeaders[at]
     if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1
   }
-  if (hosts !== 1 || !hostPattern.test(headers.host ?? '')) return 'request.host'
+  if (hosts !== 1 || !isHost(headers.host ?? '')) return 'request.host'
   const coding = headers['transfer-encoding']
   // Another coding would be undone or forgotten by one side only.
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return 'request.malformed'

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream'
 import { GatelodgeError } from '../errors.js'
 import type { Application, Applications, ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
-import type { Gate, Judged } from './gate.js'
+import { type Gate, isForwardAuth, type Judged } from './gate.js'
 import type { OpenPassage } from './open-passages.js'
 import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
@@ -73,7 +73,7 @@ export class Tunnels {
       socket.on('error', () => socket.destroy())
       // An upgrade sent ahead while an earlier answer is under way would mix the two; no browser does that.
       if (socket._httpMessage !== undefined && socket._httpMessage !== null) socket.destroy()
-      else if (faultOf(request) === undefined && !asksForWebSocket(request)) {
+      else if (faultOf(request) === undefined && (!asksForWebSocket(request) || this.#isQuestion(request))) {
         withoutUpgrade(server, request, socket, head)
       } else void this.#enter(request, socket, head)
     })
@@ -99,6 +99,12 @@ export class Tunnels {
     }
   }
 
+  /** A proxy that asks about a handshake it holds may pass on all of it. */
+  #isQuestion({ url = '' }: IncomingMessage): boolean {
+    const { prefix } = this.#parts.gate
+    return url.startsWith(prefix) && isForwardAuth(url.slice(prefix.length).split('?', 1)[0] ?? '')
+  }
+
   async #judge(request: IncomingMessage): Promise<Judged<ProxySite>> {
     const fault = faultOf(request)
     if (fault !== undefined) throw new GatelodgeError(fault)
@@ -118,6 +124,7 @@ export class Tunnels {
 
   #open(request: IncomingMessage, socket: Socket, head: Buffer, judged: Judged<ProxySite>, requestId: string): void {
     const application = this.#parts.applications.of(judged.site)
+    if (application.upstream === undefined) throw new GatelodgeError('upstream.none')
     const sessionId = judged.session?.session.id
     if (this.#closing || this.#isFull(application, sessionId)) throw new GatelodgeError('upgrade.limit')
     const outgoing = this.#handshake(application, request, judged, requestId)

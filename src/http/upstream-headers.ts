@@ -186,12 +186,14 @@ export class HeaderPolicy {
   readonly #ownPages: string | undefined
   readonly #requestNames = new Map<string, Treatment>()
   readonly #responseNames = new Map<string, Treatment>()
+  readonly #aliases = new Map<string, Treatment>()
   readonly #identities = new WeakMap<UpstreamUser, readonly string[]>()
 
   constructor(settings: HeaderPolicySettings) {
     const identity = settings.identity ?? 'none'
     this.#identity = typeof identity === 'string' ? identityPresets[identity] : identity
-    const { origin, host } = new URL(settings.upstream)
+    // Where another proxy passes requests on, there is no address of the application to hide.
+    const { origin, host } = URL.canParse(settings.upstream) ? new URL(settings.upstream) : { origin: '\0', host: '' }
     this.#upstream = origin
     this.#upstreamHost = host
     this.#preserveHost = settings.preserveHost ?? true
@@ -242,6 +244,39 @@ export class HeaderPolicy {
     return named === undefined ? headers : withoutNamed(headers, named, this.#ownLength(facts.user))
   }
 
+  /**
+   * For another proxy, that passes the request on itself: every header of ours, and those of the client's that have
+   * something of ours in them, for the proxy to put in their place. Nothing to say is said as an empty value: some
+   * proxies leave what the client sent, or worse (Caddy 2.6 sends the name of its placeholder), where a header is missing.
+   */
+  answer(
+    headers: { readonly cookie?: string | undefined; readonly authorization?: string | undefined },
+    { user, dropAuthorization }: Pick<RequestFacts, 'user' | 'dropAuthorization'>,
+  ): string[] {
+    const answer = user === undefined ? [] : [...this.#identityOf(user)]
+    const given = new Set(answer.filter((_, at) => at % 2 === 0))
+    for (const name of Object.values(this.#identity)) {
+      if (!given.has(name)) answer.push(name, '')
+    }
+    answer.push('Cookie', withoutOurCookies(headers.cookie ?? '') ?? '')
+    if (headers.authorization !== undefined) {
+      answer.push('Authorization', dropAuthorization === true ? '' : headers.authorization)
+    }
+    return answer
+  }
+
+  /**
+   * Whether a client says one of the names of identity in another spelling. The proxy that asks overwrites the name itself
+   * and knows nothing of the others.
+   */
+  hasAlias(raw: readonly string[]): boolean {
+    for (let at = 0; at < raw.length; at += 2) {
+      const name = raw[at] as string
+      if (this.#treatment(this.#aliases, name, this.#aliasTreatment) === treat.drop) return true
+    }
+    return false
+  }
+
   /** The headers of the answer as the client gets them. Values with bytes no header may have are left out. */
   response(raw: readonly string[]): string[] {
     const headers: string[] = []
@@ -277,6 +312,11 @@ export class HeaderPolicy {
     // `Content_Length` beside `Content-Length`: an alias that a CGI application would take for the body's length.
     if (framing.has(folded) && folded !== name.toLowerCase()) return treat.drop
     return treat.keep
+  }
+
+  readonly #aliasTreatment = (name: string): Treatment => {
+    const folded = fold(name)
+    return folded !== name.toLowerCase() && this.#owned.has(folded) ? treat.drop : treat.keep
   }
 
   #identityOf(user: UpstreamUser): readonly string[] {

@@ -7,6 +7,7 @@ import type { Logger } from '../../src/contracts.js'
 import { Applications, type ProxySite, type Scheme } from '../../src/http/application.js'
 import { Cookies } from '../../src/http/cookies.js'
 import { ErrorAnswers } from '../../src/http/errors.js'
+import { forwardAuth } from '../../src/http/forward-auth.js'
 import { Gate, type OpenSession, type ProgramFinder } from '../../src/http/gate.js'
 import { proxySites } from '../../src/http/proxy.js'
 import { httpServerOptions, requestIds } from '../../src/http/server-options.js'
@@ -50,6 +51,8 @@ export interface FrontDoorInput {
   readonly sites: readonly SiteInput[]
   readonly networks?: readonly NetworkSettings[]
   readonly trusted?: readonly string[]
+  /** Who may ask by forward-auth, where those are not the trusted ones. */
+  readonly peers?: readonly string[]
   readonly programs?: ProgramFinder
   readonly scheme?: Scheme
   readonly maxConnections?: number
@@ -100,6 +103,9 @@ export async function frontDoor(t: Scope, input: FrontDoorInput): Promise<FrontD
     requestId,
     tunnelLimits: input.tunnelLimits,
   })
+  const peers = AddressRanges.parse(input.peers ?? input.trusted ?? [])
+  const asking = AddressRanges.parse([...(input.trusted ?? []), ...(input.peers ?? [])])
+  await fastify.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: asking })
   await fastify.register(async (own) => {
     own.post(`${prefix}/echo`, async (request) => ({ body: request.body }))
     own.get(`${prefix}/throw`, async () => {

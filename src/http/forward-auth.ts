@@ -1,0 +1,122 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type AddressRanges, parseAddress } from '../access/client-address.js'
+import { GatelodgeError } from '../errors.js'
+import type { Applications, ProxySite } from './application.js'
+import type { ErrorAnswers } from './errors.js'
+import { type Gate, isForwardAuth, type Judged, rawTarget } from './gate.js'
+import { isFromOwnPage } from './origin.js'
+import { type OriginalRequest, originalRequest } from './original-request.js'
+import { isPageLoad } from './page-load.js'
+import { challengeFor, refusalOf } from './refusal.js'
+
+export interface ForwardAuthParts {
+  readonly gate: Gate<ProxySite>
+  readonly applications: Applications
+  readonly errors: ErrorAnswers
+  /** The proxies that may ask. */
+  readonly peers: AddressRanges
+  /** Whose `X-Forwarded-For` counts: those that may ask, and what stands in front of them. */
+  readonly trusted: AddressRanges
+}
+
+/**
+ * For proxies that pass requests on themselves and only ask whether they may: nginx `auth_request`, Caddy `forward_auth`,
+ * Traefik `forwardAuth`, Envoy `ext_authz` and whatever else speaks HTTP. The decision is that of every request that comes
+ * straight here; 200 with the identity headers opens, and everything else does not.
+ *
+ * To be registered under the prefix.
+ */
+export async function forwardAuth(scope: FastifyInstance, parts: ForwardAuthParts): Promise<void> {
+  // In the first hook, so that no body is waited for: proxies send the head only, and what else they send is not read.
+  scope.addHook('onRequest', (request, reply, _done) => {
+    reply.hijack()
+    void answer(parts, request, reply)
+  })
+  const never = () => {
+    throw new GatelodgeError('internal')
+  }
+  scope.all('/forward-auth', never)
+  scope.all('/forward-auth/*', never)
+}
+
+async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { raw: response }: FastifyReply) {
+  let original: OriginalRequest | undefined
+  try {
+    original = readOriginal(parts, raw)
+    const judging = parts.gate.judge(original)
+    const verdict = judging instanceof Promise ? await judging : judging
+    if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
+    if (verdict.kind === 'judged') answerJudged(parts, verdict, original, raw, response, id)
+    else if (isForwardAuth(verdict.target.path.slice(parts.gate.prefix.length))) throw new GatelodgeError('not-found')
+    // Our own pages ask for themselves.
+    else allow(response, [], id)
+  } catch (error) {
+    parts.errors.answer(raw, response, error, id, reasonOf(error), original)
+  }
+}
+
+function readOriginal({ gate, peers, trusted, applications }: ForwardAuthParts, request: IncomingMessage) {
+  const { remoteAddress } = request.socket
+  const peer = remoteAddress === undefined ? undefined : parseAddress(remoteAddress)
+  if (peer === undefined || !peers.has(peer)) throw new GatelodgeError('forward-auth.peer')
+  const behind = rawTarget(request).slice(gate.prefix.length + '/forward-auth'.length)
+  return originalRequest(request, behind.startsWith('/') ? behind : '', { trusted, scheme: applications.scheme })
+}
+
+function answerJudged(
+  { gate, applications, errors }: ForwardAuthParts,
+  judged: Judged<ProxySite>,
+  original: OriginalRequest,
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+): void {
+  const application = applications.of(judged.site)
+  const refusal = refusalOf(judged.decision.outcome)
+  if (refusal === undefined) {
+    if (application.headers.hasAlias(original.rawHeaders)) throw new GatelodgeError('request.malformed')
+    if (isWebSocket(original) && !isFromOwnPage(original, original.scheme, judged.site.settings.origins ?? [])) {
+      throw new GatelodgeError('upgrade.refused')
+    }
+    allow(response, applications.answerFor(application, original, judged), requestId)
+    return
+  }
+  const { page, error } = refusal
+  const isLed = page !== undefined && isPageLoad(original)
+  const way = `${gate.prefix}/${page}?return=${encodeURIComponent(judged.target.forward)}`
+  // In full, because Traefik takes a path for one on this very server.
+  const location = `${original.scheme}://${original.host}${way}`
+  if (isLed && original.asker !== 'nginx') {
+    errors.redirect(request, response, location, requestId)
+    return
+  }
+  // nginx gives nothing of the answer to the client by itself; its configuration can pick up single headers.
+  const led = isLed ? { location, 'x-gatelodge-location': location } : {}
+  const more = { ...challengeFor(judged.rule, original), ...led, 'x-gatelodge-code': error }
+  errors.answer(request, response, new GatelodgeError(error), requestId, more, original)
+}
+
+function allow(response: ServerResponse, headers: readonly string[], requestId: string): void {
+  response.writeHead(200, [
+    'Content-Length',
+    '0',
+    'Cache-Control',
+    'no-store',
+    'X-Gatelodge-Request-Id',
+    requestId,
+    ...headers,
+  ])
+  response.end()
+}
+
+/** For the operator who sets a proxy up: which of its headers it is. */
+function reasonOf(error: unknown): Record<string, string> {
+  const { cause } = error instanceof GatelodgeError ? error : {}
+  return typeof cause === 'string' ? { 'x-gatelodge-reason': cause } : {}
+}
+
+/** Proxies take `Upgrade` off before they ask, and leave the rest of the handshake on. */
+function isWebSocket({ headers }: OriginalRequest): boolean {
+  return headers['sec-websocket-key'] !== undefined || headers['sec-fetch-mode'] === 'websocket'
+}
