@@ -164,12 +164,12 @@ session:
   1 | listen: 8080
     |         ^^^^
 gatelodge.yaml:2:1  secondFacter: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
+  accepted: name, listen, publicUrl, prefix, trustedProxies, forwardAuth, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
   did you mean "secondFactor"?
   2 | secondFacter: { required: *** }
     | ^^^^^^^^^^^^
 gatelodge.yaml:5:15  sites[0].upstream: goes on after the host and port
-  accepted: a URL of scheme, host and port alone, as in http://127.0.0.1:3000 (paths go on as they came)
+  accepted: a URL of scheme, host and port alone, as in http://127.0.0.1:3000 (paths go on as they came); or none, where another proxy asks by forward-auth
   5 |     upstream: http://127.0.0.1:3000/app
     |               ^^^^^^^^^^^^^^^^^^^^^^^^^
 gatelodge.yaml:6:15  sites[0].identity: "remote_usr" is not one of the words
@@ -710,7 +710,7 @@ t.test('gatelodge check says that a file is fine, or everything that is wrong, w
     code: 2,
     out: '',
     err: `gatelodge.yaml:2:1  nmae: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
+  accepted: name, listen, publicUrl, prefix, trustedProxies, forwardAuth, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
   did you mean "name"?
   2 | nmae: ***
     | ^^^^
