@@ -196,7 +196,7 @@ gatelodge.yaml:9:47  sites[0].rules[1].from[0]: the address has bits set behind 
   9 |       - { path: /a/**, methods: [get], from: [10.0.0.1/8], acess: *** }
     |                                               ^^^^^^^^^^
 gatelodge.yaml:9:60  sites[0].rules[1].acess: is not a key that exists here
-  accepted: path, methods, from, access, clients, groups, reauthenticate
+  accepted: path, methods, from, access, clients, groups, users, reauthenticate
   did you mean "access"?
   9 |       - { path: /a/**, methods: [get], from: [10.0.0.1/8], acess: *** }
     |                                                            ^^^^^
@@ -338,6 +338,38 @@ const refused: ReadonlyArray<readonly [string, string, ...RegExp[]]> = [
     'a network already taken',
     `${site}\nnetworks:\n  - { range: [10.0.0.0/8], access: deny }\n  - { range: [10.1.0.0/16], secondFactor: required }`,
     /:4:5 {2}networks\[1\]: is never reached: the network in line 3/,
+  ],
+  [
+    'a network that several before it have taken together',
+    `${site}\nnetworks:\n  - { range: [10.0.0.0/9], access: deny }\n  - { range: [10.128.0.0/9], secondFactor: required }\n  - { range: [10.0.0.0/8], access: deny }`,
+    /:5:5 {2}networks\[2\]: is never reached: the networks before it have all of it/,
+  ],
+  [
+    'a network that another one shuts out by being allowed',
+    `${site}\nnetworks:\n  - { range: [10.0.0.0/8], access: allow }\n  - { range: [0.0.0.0/0], secondFactor: required }`,
+    /:4:5 {2}networks\[1\]: turns these clients away, because the entry in line 3 says access: allow/,
+  ],
+  [
+    'a network of a site that says nothing',
+    'sites: [{ upstream: "http://127.0.0.1:3000", networks: [{ range: [10.0.0.0/8] }] }]',
+    /sites\[0\]\.networks\[0\]: says nothing/,
+  ],
+  [
+    'a rule for clients that are denied before it',
+    `${withRules('path: /a, from: [10.1.0.0/16], access: public')}\nnetworks:\n  - { range: [10.0.0.0/8], access: deny }`,
+    /:4:9 {2}sites\[0\]\.rules\[0\]: is never reached: the network in line 6 denies all of these clients/,
+  ],
+  ['users where nobody is asked', withRules('path: /a, access: public, users: [ann]'), /users: has no meaning beside/],
+  [
+    'a later rule for other users',
+    withRules('path: /a/**, access: password, users: [ann]', 'path: /a/b, access: password, users: [bob]'),
+    /rules\[1\]: is never reached/,
+  ],
+  ['grace without an end', `${site}\nsecondFactor: { grace: {} }`, /secondFactor\.grace: says no end/],
+  [
+    'grace where recovery codes are the way in',
+    `${site}\nsecondFactor: { unenrolled: recovery-code, grace: { days: 3 } }`,
+    /secondFactor\.grace: has no meaning beside/,
   ],
   ['a network that says nothing', `${site}\nnetworks: [{ range: [10.0.0.0/8] }]`, /networks\[0\]: says nothing/],
   ['no public address for others', `listen: 0.0.0.0:8080\n${site}`, /:1:9 {2}publicUrl: is missing: others can reach/],
@@ -716,7 +748,7 @@ t.test('gatelodge check says that a file is fine, or everything that is wrong, w
     | ^^^^
 
 gatelodge.yaml:3:15  users.use: names no plugin there is
-  accepted: local, a path that starts with ./, an npm package installed beside this file
+  accepted: htpasswd, local, a path that starts with ./, an npm package installed beside this file
   did you mean "local"?
   3 | users: { use: locl }
     |               ^^^^

@@ -58,17 +58,40 @@ export class AddressRanges {
     return new AddressRanges(list.map(parseRange))
   }
 
+  /** Everything that is in one of them. */
+  static join(lists: readonly AddressRanges[]): AddressRanges {
+    return new AddressRanges(lists.flatMap((list) => list.#ranges))
+  }
+
   has(address: Address): boolean {
     for (const range of this.#ranges) if (contains(range, address.ip)) return true
     return false
   }
 
-  /** Whether each network of the other list lies within one of this. `false` may also mean "within several together". */
+  /** Whether every address of the other list is in this one, if need be in several of its networks together. */
   covers(other: AddressRanges): boolean {
-    return other.#ranges.every((inner) =>
-      this.#ranges.some((outer) => outer.bits <= inner.bits && contains(outer, inner.network)),
-    )
+    return other.#ranges.every((inner) => isCovered(inner, this.#ranges))
   }
+}
+
+/** By one of the networks, or in halves; only networks that lie within it make halves worth a look. */
+function isCovered(inner: Range, outers: readonly Range[]): boolean {
+  const within: Range[] = []
+  for (const outer of outers) {
+    if (outer.bits <= inner.bits && contains(outer, inner.network)) return true
+    if (outer.bits > inner.bits && contains(inner, outer.network)) within.push(outer)
+  }
+  return within.length > 1 && halves(inner).every((half) => isCovered(half, within))
+}
+
+function halves({ network, bits }: Range): readonly [Range, Range] {
+  const bytes = network.toByteArray()
+  const upper = bytes.with(bits >> 3, (bytes[bits >> 3] ?? 0) | (0x80 >> (bits & 7)))
+  const made = network instanceof ipaddr.IPv4 ? new ipaddr.IPv4(upper) : new ipaddr.IPv6(upper)
+  return [
+    { network, bits: bits + 1 },
+    { network: made, bits: bits + 1 },
+  ]
 }
 
 /** `undefined` when it can be used; otherwise a sentence for the operator. */

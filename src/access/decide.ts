@@ -1,3 +1,4 @@
+import { foldUsername } from '../contracts.js'
 import type { Address, AddressRanges } from './client-address.js'
 import type { Network, Rule, SecondFactorPolicy } from './policy.js'
 
@@ -6,6 +7,8 @@ export interface AccountFacts {
   readonly active: boolean
   readonly role: 'owner' | 'support' | 'user' | 'api'
   readonly groups: readonly string[]
+  /** Without one no rule's `users` fit. */
+  readonly username?: string | undefined
   /** The owner requires a second factor of this account. */
   readonly required: boolean
   /** Has at least one second factor that can be asked for. */
@@ -14,6 +17,8 @@ export interface AccountFacts {
   readonly addresses?: AddressRanges | undefined
   /** The account need give no second factor here and now: site, network and expiry of the exemption looked at already. */
   readonly exempt?: boolean | undefined
+  /** Some time is left to set a second factor up in, and the user took it. */
+  readonly grace?: boolean | undefined
 }
 
 /** How and when the person or program proved who it is. Times in milliseconds since 1970. */
@@ -59,6 +64,8 @@ export interface Decision {
   readonly line?: number | undefined
   /** The proof that has to be there: what `reauthenticate` asks for. */
   readonly needs: 'nothing' | 'password' | 'second-factor'
+  /** With `allow`: only because some time is left to set a second factor up in. */
+  readonly isGrace?: boolean
   /** With `second-factor`: this user has none, and a recovery code is the only way in. */
   readonly recoveryCodeOnly?: boolean
 }
@@ -207,9 +214,12 @@ function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
   if (account === undefined || session === undefined) return says('sign-in', 'nobody is signed in')
   if (session.passwordAt === undefined && session.token !== true) return says('sign-in', 'the password is missing')
   if (isProgram(input)) return answerProgram(need, input, says)
+  const unenrolled = need.kind === 'second-factor' && !account.enrolled
+  if (unenrolled && need.device === 'yes' && hasGrace(input)) {
+    return { ...answerSignedIn(password, input, (...said) => ({ ...says(...said), needs: 'password' })), isGrace: true }
+  }
   const provenAt =
     need.kind === 'second-factor' ? secondFactorAt(need, input) : latest(session.passwordAt, session.secondFactorAt)
-  const unenrolled = need.kind === 'second-factor' && !account.enrolled
   // Where users are led to set one up, nothing else stands for it: everything stays locked until it is done. With
   // recovery codes the code is good for this one session; without setting one up the next takes another code.
   const mustEnrol = unenrolled && input.secondFactor.unenrolled === 'enrol'
@@ -219,7 +229,7 @@ function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
       : says('second-factor', 'the second factor is missing')
   }
   // After the proofs: which groups a page is for is nobody's business before.
-  if (!isInGroups(input)) return says('deny', 'the user is in none of the groups of the rule')
+  if (!isAmong(input)) return says('deny', 'the user is not among those of the rule')
   if (mustEnrol) return says('enrol', 'a second factor must be set up first')
   if (!isFresh(provenAt, rule.reauthenticateSeconds, now)) {
     return says(
@@ -234,7 +244,7 @@ function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
 function answerProgram(need: Need, input: DecideInput, says: Says): Decision {
   if (need.kind === 'second-factor') return says('deny', 'a program cannot give a second factor')
   if (input.rule.clients !== 'api') return says('deny', 'programs pass only where a rule has "clients: api"')
-  if (!isInGroups(input)) return says('deny', 'the account is in none of the groups of the rule')
+  if (!isAmong(input)) return says('deny', 'the account is not among those of the rule')
   return says('allow', 'the password or token of a program is enough here')
 }
 
@@ -253,8 +263,18 @@ function isProgram({ account, session }: DecideInput): boolean {
   return account?.role === 'api' || session?.token === true
 }
 
-function isInGroups({ rule, account }: DecideInput): boolean {
-  return rule.groups === undefined || rule.groups.some((group) => account?.groups.includes(group) === true)
+function isAmong({ rule: { groups, users }, account }: DecideInput): boolean {
+  if (groups === undefined && users === undefined) return true
+  if (groups?.some((group) => account?.groups.includes(group) === true)) return true
+  return users !== undefined && account?.username !== undefined && users.includes(foldUsername(account.username))
+}
+
+/**
+ * Whether setting one up can wait. Only where the account or the installation asks for it, which may be no more than a
+ * wish for later; a rule or a network that asks for one means now.
+ */
+function hasGrace({ account, secondFactor: { unenrolled, grace } }: DecideInput): boolean {
+  return account?.grace === true && unenrolled === 'enrol' && grace !== undefined
 }
 
 /** When the second factor was given, by the user or by the device that stands for it; `undefined` when it was not. */

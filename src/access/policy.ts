@@ -1,8 +1,12 @@
 import { domainToASCII } from 'node:url'
+import { foldUsername } from '../contracts.js'
 import { type Address, AddressRanges, parseAddress } from './client-address.js'
+import { type Network, type NetworkSettings, Networks, stricter } from './networks.js'
 import { PathPattern, pathSegments } from './path-pattern.js'
 import { readings } from './readings.js'
 import { type Indexed, RuleIndex } from './rule-index.js'
+
+export type { Network, NetworkSettings } from './networks.js'
 
 /** What a rule asks for; `signed-in` leaves the second factor to networks, accounts and the installation. */
 export type Access = 'public' | 'password' | 'signed-in' | 'second-factor' | 'deny'
@@ -17,8 +21,10 @@ export interface RuleSettings {
   readonly access: Access
   /** Programs (API accounts, app tokens) may pass with their password or token alone. */
   readonly clients?: 'api' | undefined
-  /** Being in one of them is enough. None: anybody. */
+  /** Being in one of them is enough. */
   readonly groups?: readonly string[] | undefined
+  /** Being one of them is enough, too. With neither: anybody. */
+  readonly users?: readonly string[] | undefined
   /** How old the proof may be that is needed here. */
   readonly reauthenticateSeconds?: number | undefined
   /** In the YAML file, from 1. */
@@ -33,15 +39,9 @@ export interface SiteSettings {
   readonly upstream: string
   /** The first that fits is the one. */
   readonly rules: readonly RuleSettings[]
+  /** Beside those of the installation: the stricter of the two has the say. */
+  readonly networks?: readonly NetworkSettings[] | undefined
   readonly line: number
-}
-
-export interface NetworkSettings {
-  readonly range: readonly string[]
-  readonly access?: 'deny' | undefined
-  readonly secondFactor?: 'required' | 'not-required' | undefined
-  /** None: it is not from the YAML file. */
-  readonly line?: number | undefined
 }
 
 export interface SecondFactorPolicy {
@@ -49,6 +49,14 @@ export interface SecondFactorPolicy {
   readonly required: 'when-enabled' | 'everyone'
   /** What those meet who need a second factor and have none. */
   readonly unenrolled: 'enrol' | 'recovery-code'
+  /** For how long those go on without one who are led to set one up. None: not at all. */
+  readonly grace?: GracePolicy | undefined
+}
+
+/** From the first time it is used. With both, what ends first ends it. */
+export interface GracePolicy {
+  readonly days?: number | undefined
+  readonly signIns?: number | undefined
 }
 
 /** @template S the settings of a site, with whatever else the caller keeps there */
@@ -64,6 +72,8 @@ export interface Rule {
   readonly access: Access
   readonly clients?: 'api' | undefined
   readonly groups?: readonly string[] | undefined
+  /** Folded, as names are compared by. */
+  readonly users?: readonly string[] | undefined
   readonly reauthenticateSeconds?: number | undefined
   /** `undefined` for the rule that stands where none fits. */
   readonly line?: number | undefined
@@ -72,14 +82,6 @@ export interface Rule {
    * `decide` lets a request pass only where all of them do.
    */
   readonly also?: readonly Rule[]
-}
-
-/** The first network a client is in. */
-export interface Network {
-  readonly access?: 'deny' | undefined
-  readonly secondFactor?: 'required' | 'not-required' | undefined
-  /** `undefined` for one that is not from the YAML file. */
-  readonly line?: number | undefined
 }
 
 /** A site, compiled. */
@@ -104,6 +106,7 @@ class CompiledSite<S extends SiteSettings> implements Site<S> {
   readonly settings: S
   readonly host: string | undefined
   readonly path: string
+  readonly networks: Networks
   readonly #exact = new RuleIndex<CompiledRule>()
   /** `deny` rules, which ignore case; `undefined` where there are none. */
   readonly #folded: RuleIndex<CompiledRule> | undefined
@@ -113,6 +116,7 @@ class CompiledSite<S extends SiteSettings> implements Site<S> {
     this.host = settings.host === undefined ? undefined : hostName(settings.host)
     if (settings.host !== undefined && this.host === undefined) throw new TypeError(`no host name: ${settings.host}`)
     this.path = settings.path.length > 1 && settings.path.endsWith('/') ? settings.path.slice(0, -1) : settings.path
+    this.networks = settings.networks === undefined ? Networks.none : new Networks(settings.networks)
     this.#folded = settings.rules.some((rule) => rule.access === 'deny') ? new RuleIndex() : undefined
     for (const [order, rule] of settings.rules.entries()) {
       const ignoreCase = rule.access === 'deny'
@@ -152,16 +156,14 @@ class CompiledSite<S extends SiteSettings> implements Site<S> {
 /** Everything the configuration says about access, compiled once and asked on every request. */
 export class Policy<S extends SiteSettings = SiteSettings> {
   readonly sites: readonly Site<S>[]
-  #secondFactor: SecondFactorPolicy
   readonly #byHost = new Map<string | undefined, CompiledSite<S>[]>()
   /** Hosts some of whose paths go to the sites of any host; those themselves included. */
   readonly #partialHosts: readonly (string | undefined)[]
-  #networks: readonly { readonly ranges: AddressRanges; readonly network: Network }[] = []
-  /** What an address gets that cannot be read. */
-  #strictest: Network | undefined
+  #installation: Installation
 
   /** @throws for a pattern, range or host that the check of the configuration should have refused */
   constructor(settings: PolicySettings<S>) {
+    this.#installation = installation(settings)
     const sites = settings.sites.map((site) => new CompiledSite(site))
     this.sites = sites
     for (const site of sites.toSorted((a, b) => b.path.length - a.path.length)) {
@@ -173,28 +175,20 @@ export class Policy<S extends SiteSettings = SiteSettings> {
     this.#partialHosts = [...this.#byHost].flatMap(([host, list]) =>
       host === undefined || list.every((site) => site.path !== '/') ? [host] : [],
     )
-    this.#secondFactor = settings.secondFactor
-    this.follow(settings)
   }
 
+  /** The second factor as the installation asks for it now. */
   get secondFactor(): SecondFactorPolicy {
-    return this.#secondFactor
+    return this.#installation.secondFactor
   }
 
   /**
-   * From now on what these say, for what may change while the gateway runs.
+   * From now on what these say, for what may change while the gateway runs; sites and grace stay as they are.
    * @throws for a range that the check of settings should have refused; nothing has changed then
    */
-  follow(settings: Pick<PolicySettings, 'networks' | 'secondFactor'>): void {
-    this.#networks = settings.networks.map(({ range, access, secondFactor, line }) => ({
-      ranges: AddressRanges.parse(range),
-      network: Object.freeze({ access, secondFactor, line }),
-    }))
-    const networks = this.#networks.map(({ network }) => network)
-    this.#strictest =
-      networks.find(({ access }) => access === 'deny') ??
-      networks.find(({ secondFactor }) => secondFactor === 'required')
-    this.#secondFactor = settings.secondFactor
+  follow({ networks, secondFactor }: InstallationSettings): void {
+    const { grace } = this.secondFactor
+    this.#installation = installation({ networks, secondFactor: { ...secondFactor, grace } })
   }
 
   /**
@@ -241,11 +235,37 @@ export class Policy<S extends SiteSettings = SiteSettings> {
     return found.includes(site) ? found : [...found, site]
   }
 
-  /** The first network the address is in. One that cannot be read is denied if any is, else needs what any needs. */
-  network(address: Address | undefined): Network | undefined {
-    if (address === undefined) return this.#strictest
-    return this.#networks.find(({ ranges }) => ranges.has(address))?.network
+  /**
+   * What the client's network changes: for the installation, and at a site, where the stricter of both has the say.
+   * @param address `undefined` for one that cannot be read
+   */
+  network(address: Address | undefined, site?: Site<S>): Network | undefined {
+    const everywhere = this.#installation.networks.find(address)
+    if (!(site instanceof CompiledSite) || site.networks === Networks.none) return everywhere
+    return stricter(everywhere, site.networks.find(address))
   }
+
+  /** The same for the gateway's own pages on a host, which are barred where each of its applications is. */
+  networkOfOwnPages(address: Address | undefined, host: string | undefined): Network | undefined {
+    const everywhere = this.network(address)
+    const name = host === undefined || this.#byHost.has(host) ? host : hostName(host)
+    const own = name === undefined ? [] : (this.#byHost.get(name) ?? [])
+    const others = own.some(({ path }) => path === '/') ? [] : (this.#byHost.get(undefined) ?? [])
+    const [first, ...more] = [...own, ...others].map((site) => this.network(address, site))
+    return first?.access === 'deny' && more.every((network) => network?.access === 'deny') ? first : everywhere
+  }
+}
+
+/** The settings of the whole installation, which may change while it runs. */
+export type InstallationSettings = Pick<PolicySettings, 'networks' | 'secondFactor'>
+
+interface Installation {
+  readonly networks: Networks
+  readonly secondFactor: SecondFactorPolicy
+}
+
+function installation({ networks, secondFactor }: InstallationSettings): Installation {
+  return { networks: new Networks(networks), secondFactor }
 }
 
 /**
@@ -270,8 +290,9 @@ function liesUnder(path: string, prefix: string): boolean {
 
 function compileRule(settings: RuleSettings): CompiledRule {
   const { path, access, clients, groups, reauthenticateSeconds, line, methods, from } = settings
+  const users = settings.users?.map(foldUsername)
   return {
-    rule: Object.freeze({ path, access, clients, groups, reauthenticateSeconds, line }),
+    rule: Object.freeze({ path, access, clients, groups, users, reauthenticateSeconds, line }),
     methods: methods === undefined ? undefined : new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods),
     from: from === undefined ? undefined : AddressRanges.parse(from),
   }

@@ -21,9 +21,10 @@ export function checkTogether(value: unknown, baseDirectory: string, lineOf: (pa
     ...checkPublicUrl(top),
     ...checkSites(top, prefix, lineOf),
     ...listOf(top['sites']).flatMap((site, index) =>
-      checkSite(entriesOf(site), index, { prefix, lineOf, baseDirectory }),
+      checkSite(entriesOf(site), index, { prefix, lineOf, baseDirectory, networks: listOf(top['networks']) }),
     ),
-    ...checkNetworks(listOf(top['networks']), lineOf),
+    ...checkNetworks(listOf(top['networks']), ['networks'], lineOf),
+    ...checkGrace(entriesOf(top['secondFactor'])),
     ...checkMethods(top),
     ...checkTemplates(top['templates'], baseDirectory),
   ]
@@ -104,10 +105,13 @@ function isSelf(upstream: string, listen: { readonly host: string; readonly port
 interface SiteContext {
   readonly prefix: string | undefined
   readonly baseDirectory: string
+  /** Of the installation. */
+  readonly networks: readonly unknown[]
   lineOf(path: Path): number
 }
 
-function checkSite(site: Entries, index: number, { prefix, lineOf, baseDirectory }: SiteContext): Complaint[] {
+function checkSite(site: Entries, index: number, context: SiteContext): Complaint[] {
+  const { prefix, lineOf, baseDirectory } = context
   const sitePath = parsed(pathPrefix(), site['path'] ?? '/')
   const complaints: Complaint[] = []
   const rules = listOf(site['rules']).flatMap((entry, at) => {
@@ -133,14 +137,23 @@ function checkSite(site: Entries, index: number, { prefix, lineOf, baseDirectory
         accepted,
       })
     }
-    for (const key of ['clients', 'groups', 'reauthenticate'] as const) {
+    for (const key of ['clients', 'groups', 'users', 'reauthenticate'] as const) {
       const written = key === 'reauthenticate' ? rule.reauthenticateSeconds : rule[key]
       if (written === undefined || !['public', 'deny'].includes(rule.access)) continue
       const message = `has no meaning beside access: ${rule.access}, where nobody is asked who they are`
       complaints.push({ path: [...path.slice(0, -1), key], at: 'key', message })
     }
   }
-  return [...complaints, ...checkUpstreamTls(site, index, baseDirectory)]
+  const networks = listOf(site['networks'])
+  return [
+    ...complaints,
+    ...checkNetworks(networks, ['sites', index, 'networks'], lineOf),
+    ...checkDenied(rules, index, [
+      ...deniedRanges(context.networks, ['networks'], lineOf),
+      ...deniedRanges(networks, ['sites', index, 'networks'], lineOf),
+    ]),
+    ...checkUpstreamTls(site, index, baseDirectory),
+  ]
 }
 
 /** Whether a rule's path and the site's differ before the first wildcard. */
@@ -181,30 +194,79 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
-function checkNetworks(networks: readonly unknown[], lineOf: (path: Path) => number): Complaint[] {
+function checkNetworks(networks: readonly unknown[], at: Path, lineOf: (path: Path) => number): Complaint[] {
   const complaints: Complaint[] = []
-  const earlier: { readonly ranges: AddressRanges; readonly index: number }[] = []
+  const earlier: { readonly ranges: AddressRanges; readonly line: number }[] = []
+  const allowing = networks.findIndex((entry) => entriesOf(entry)['access'] === 'allow')
   for (const [index, entry] of networks.entries()) {
     const network = entriesOf(entry)
-    const path = ['networks', index]
-    if ('range' in network && network['access'] === undefined && network['secondFactor'] === undefined) {
-      complaints.push({
-        path,
-        at: 'value',
-        message: 'says nothing about these clients',
-        accepted: 'access: deny, or secondFactor',
-      })
+    const path = [...at, index]
+    if ('range' in network && network['access'] === undefined) {
+      const message =
+        allowing !== -1
+          ? `turns these clients away, because the entry in line ${lineOf([...at, allowing])} says access: allow`
+          : network['secondFactor'] === undefined
+            ? 'says nothing about these clients'
+            : undefined
+      const accepted =
+        allowing === -1 ? 'access: deny, access: allow, or secondFactor' : 'access: allow or access: deny'
+      if (message !== undefined) complaints.push({ path, at: 'value', message, accepted })
     }
     const ranges = parseRanges(network['range'])
     if (!ranges) continue
     const covering = earlier.find((one) => one.ranges.covers(ranges))
-    if (covering) {
-      const message = `is never reached: the network in line ${lineOf(['networks', covering.index])} has all of it`
+    const together = covering === undefined && AddressRanges.join(earlier.map((one) => one.ranges)).covers(ranges)
+    if (covering || together) {
+      const who = covering ? `the network in line ${covering.line} has` : 'the networks before it have'
+      const message = `is never reached: ${who} all of it`
       complaints.push({ path, at: 'value', message, accepted: 'the narrower network first' })
     }
-    earlier.push({ ranges, index })
+    earlier.push({ ranges, line: lineOf(path) })
   }
   return complaints
+}
+
+interface Denied {
+  readonly ranges: AddressRanges
+  readonly line: number
+}
+
+/** Entries that turn clients away before any other entry can have them. */
+function deniedRanges(networks: readonly unknown[], at: Path, lineOf: (path: Path) => number): Denied[] {
+  const found: Denied[] = []
+  for (const [index, entry] of networks.entries()) {
+    const network = entriesOf(entry)
+    const ranges = parseRanges(network['range'])
+    if (network['access'] !== 'deny') break
+    if (ranges) found.push({ ranges, line: lineOf([...at, index]) })
+  }
+  return found
+}
+
+/** Rules for clients that are turned away before any rule is read. */
+function checkDenied(
+  rules: readonly (RuleSettings & { readonly at: number })[],
+  index: number,
+  denied: readonly Denied[],
+): Complaint[] {
+  return rules.flatMap(({ from, at }) => {
+    const ranges = from && parseRanges(from)
+    const by = ranges && denied.find((one) => one.ranges.covers(ranges))
+    if (by === undefined) return []
+    const message = `is never reached: the network in line ${by.line} denies all of these clients`
+    return [{ path: ['sites', index, 'rules', at], at: 'value' as const, message }]
+  })
+}
+
+function checkGrace({ grace, unenrolled }: Entries): Complaint[] {
+  const path = ['secondFactor', 'grace']
+  if (grace === undefined) return []
+  if (unenrolled === 'recovery-code') {
+    const message = 'has no meaning beside unenrolled: recovery-code, where a recovery code is the only way in'
+    return [{ path, at: 'key', message }]
+  }
+  if (typeof grace !== 'object' || grace === null || Object.keys(grace).length > 0) return []
+  return [{ path, at: 'value', message: 'says no end', accepted: 'days, signIns, or both: as in { days: 14 }' }]
 }
 
 function parseRanges(value: unknown): AddressRanges | undefined {

@@ -38,6 +38,11 @@ export const ruleSchema = z
       ),
     clients: z.enum(['api']).exactOptional().describe('Lets API accounts and app tokens through with one factor.'),
     groups: z.array(line(200)).min(1).exactOptional().describe('Only members of one of these groups.'),
+    users: z
+      .array(line(200))
+      .min(1)
+      .exactOptional()
+      .describe('Only these users, API accounts as well; beside groups: and the members of those.'),
     reauthenticate: duration().exactOptional().describe('How fresh the second factor must be here.'),
   })
   .transform(({ reauthenticate, ...rest }): typeof rest & { reauthenticateSeconds?: number } =>
@@ -61,6 +66,18 @@ const siteLimits = z.strictObject({
   webSockets: wholeNumber(0, 1_000_000).default(1_000).describe('Open WebSockets at once.'),
 })
 
+const network = z.strictObject({
+  range: z.array(addressRange()).min(1).describe('Client addresses this entry is for.'),
+  access: z
+    .enum(['allow', 'deny'])
+    .exactOptional()
+    .describe('deny turns these clients away; allow, as soon as one entry says it, all the others.'),
+  secondFactor: z
+    .enum(['required', 'not-required'])
+    .exactOptional()
+    .describe('Whether a second factor is asked of these clients.'),
+})
+
 const site = z.strictObject({
   host: hostName().exactOptional().describe('The host this site answers to; any host when left out.'),
   path: pathPrefix().prefault('/').describe('The path this site starts at; the longest that fits wins.'),
@@ -81,6 +98,11 @@ const site = z.strictObject({
   preserveHost: flag().default(true).describe('Whether the application sees the Host the client sent.'),
   timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
   limits: siteLimits.prefault({}).describe('How much may be under way at once.'),
+  networks: z
+    .array(network)
+    .max(1_000)
+    .default([])
+    .describe('Client networks at this site, beside those of the installation; the stricter has the say.'),
   rules: z.array(ruleSchema).max(2_000).default([]).describe('The first that fits decides; signed-in where none does.'),
 })
 
@@ -89,15 +111,6 @@ const forwardAuth = z.strictObject({
     .array(addressRange())
     .exactOptional()
     .describe('Proxies that may ask whether a request may pass; the trusted ones when left out.'),
-})
-
-const network = z.strictObject({
-  range: z.array(addressRange()).min(1).describe('Client addresses this entry is for.'),
-  access: z.enum(['deny']).exactOptional().describe('Turns these clients away.'),
-  secondFactor: z
-    .enum(['required', 'not-required'])
-    .exactOptional()
-    .describe('Whether a second factor is asked of these clients.'),
 })
 
 const secondFactor = z.strictObject({
@@ -109,6 +122,13 @@ const secondFactor = z.strictObject({
     .enum(['enrol', 'recovery-code'])
     .default('enrol')
     .describe('Who must have one and has none: enrols after the password, or needs a recovery code first.'),
+  grace: z
+    .strictObject({
+      days: wholeNumber(1, 365).exactOptional().describe('From the first time it is put off.'),
+      signIns: wholeNumber(1, 1_000).exactOptional().describe('How often it may be put off.'),
+    })
+    .exactOptional()
+    .describe('For how long setting up a second factor that is required can be put off.'),
   fallback: flag().default(true).describe('Send the code by e-mail when the text message cannot be sent.'),
   methods: z
     .array(pluginReference('second-factors'))
@@ -222,7 +242,8 @@ type DeepReadonly<T> =
 /** One rule of a site, with its place in the file for `explain`. */
 export type RuleConfig = DeepReadonly<SiteOutput['rules'][number]> & Placed
 /** One application behind the gate. Paths are absolute. */
-export type SiteConfig = DeepReadonly<Omit<SiteOutput, 'rules'>> & Placed & { readonly rules: readonly RuleConfig[] }
+export type SiteConfig = DeepReadonly<Omit<SiteOutput, 'rules' | 'networks'>> &
+  Placed & { readonly rules: readonly RuleConfig[]; readonly networks: readonly NetworkConfig[] }
 /** One entry of `networks`. */
 export type NetworkConfig = DeepReadonly<Settings['networks'][number]> & Placed
 /** The checked, frozen configuration. Durations are seconds, sizes as their names say, paths absolute. */

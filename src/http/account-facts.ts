@@ -1,5 +1,6 @@
 import { type Address, AddressRangeError, AddressRanges } from '../access/client-address.js'
 import type { AccountFacts, SessionFacts } from '../access/decide.js'
+import type { GracePolicy } from '../access/policy.js'
 import type { User } from '../contracts.js'
 
 /** What the gate needs of an account, as the identity room keeps it. */
@@ -15,6 +16,7 @@ export interface AccountRecord {
   }
   readonly addresses?: readonly string[]
   readonly methodsOff?: readonly string[]
+  readonly grace?: { readonly from: number; readonly signIns: number }
 }
 
 /** What the facts depend on besides the account. */
@@ -25,6 +27,8 @@ export interface Circumstances {
   readonly address: Address | undefined
   /** Milliseconds since 1970. */
   readonly now: number
+  /** As the installation gives it. */
+  readonly grace?: GracePolicy | undefined
 }
 
 /** What policy asks to know of an account and its user, for one request. */
@@ -37,10 +41,12 @@ export function accountFacts(
     active: account.status === 'active',
     role: account.role,
     groups: session.user.groups,
+    username: session.user.username,
     required: account.required,
     enrolled: isEnrolled(account, session),
     addresses: addresses === undefined ? undefined : rangesOf(addresses),
     exempt: exemption !== undefined && isExempt(exemption, circumstances),
+    grace: account.grace !== undefined && isWithin(circumstances.grace, account.grace, circumstances.now),
   }
 }
 
@@ -60,6 +66,19 @@ function isExempt(
   if (sites !== undefined && (site === undefined || !sites.includes(site))) return false
   return networks === undefined || (address !== undefined && rangesOf(networks).has(address))
 }
+
+/** Whether what was taken of the grace still holds. */
+function isWithin(
+  grace: GracePolicy | undefined,
+  { from, signIns }: NonNullable<AccountRecord['grace']>,
+  now: number,
+): boolean {
+  if (grace === undefined) return false
+  const { days = Number.POSITIVE_INFINITY, signIns: limit = Number.POSITIVE_INFINITY } = grace
+  return now < from + days * DAY_MS && signIns <= limit
+}
+
+const DAY_MS = 24 * 60 * 60_000
 
 /** By the list itself: sessions are found as copies, so a list is parsed once for as long as its copy lives. */
 const compiled = new WeakMap<readonly string[], AddressRanges>()

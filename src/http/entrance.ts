@@ -71,16 +71,18 @@ export class SiteEntrance implements Entrance {
     const { policy, gate, now } = this.#parts
     const address = gate.client(request.raw)
     const path = canonicalTarget(target)?.path ?? '/'
+    const site = policy.site(request.headers.host, path)
+    const { secondFactor } = policy
     const at = now()
     return decide({
       rule,
-      network: policy.network(address),
+      network: policy.network(address, site),
       method: 'GET',
       path,
       address,
-      account: accountFacts(open, { site: policy.site(request.headers.host, path)?.host, address, now: at }),
+      account: accountFacts(open, { site: site?.host, address, now: at, grace: secondFactor.grace }),
       session: open.session,
-      secondFactor: policy.secondFactor,
+      secondFactor,
       now: at,
     })
   }

@@ -100,7 +100,8 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     const client = this.client(request)
     const { path } = target
     if (path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')) {
-      const barred = policy.network(client)?.access === 'deny' && !isForMachines(path.slice(prefix.length))
+      const network = policy.networkOfOwnPages(client, request.headers.host)
+      const barred = network?.access === 'deny' && !isForMachines(path.slice(prefix.length))
       return barred ? { kind: 'refused', error: 'access.denied' } : { kind: 'own', target, client }
     }
     const site = policy.site(request.headers.host, path)
@@ -151,11 +152,13 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     const at = now()
     const decision = decide({
       rule,
-      network: policy.network(client),
+      network: policy.network(client, site),
       method: request.method ?? '',
       path: target.path,
       address: client,
-      account: session && accountFacts(session, { site: site.host, address: client, now: at }),
+      account:
+        session &&
+        accountFacts(session, { site: site.host, address: client, now: at, grace: policy.secondFactor.grace }),
       session: session?.session,
       secondFactor: policy.secondFactor,
       now: at,

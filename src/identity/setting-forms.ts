@@ -11,7 +11,7 @@ export type SettingKey =
 /** One entry of `networks`. */
 export interface NetworkEntry {
   readonly range: readonly string[]
-  readonly access?: 'deny' | undefined
+  readonly access?: 'allow' | 'deny' | undefined
   readonly secondFactor?: 'required' | 'not-required' | undefined
   /** In the YAML file; those of the store have none. */
   readonly line?: number | undefined

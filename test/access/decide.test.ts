@@ -9,7 +9,7 @@ import {
   type SessionFacts,
 } from '../../src/access/decide.js'
 import { explain, explanationLines } from '../../src/access/explain.js'
-import type { Network, Rule } from '../../src/access/policy.js'
+import type { GracePolicy, Network, Rule } from '../../src/access/policy.js'
 
 const now = Date.UTC(2026, 0, 1)
 const minute = 60_000
@@ -21,6 +21,7 @@ interface Situation {
   session?: SessionFacts
   required?: 'when-enabled' | 'everyone'
   unenrolled?: 'enrol' | 'recovery-code'
+  grace?: GracePolicy
   address?: string
 }
 
@@ -32,6 +33,7 @@ function input({
   session,
   required,
   unenrolled,
+  grace,
   address = '192.0.2.1',
 }: Situation): DecideInput {
   return {
@@ -42,7 +44,7 @@ function input({
     address: parseAddress(address),
     account: account && { active: true, role: 'user', groups: [], required: false, enrolled: false, ...account },
     session,
-    secondFactor: { required: required ?? 'when-enabled', unenrolled: unenrolled ?? 'enrol' },
+    secondFactor: { required: required ?? 'when-enabled', unenrolled: unenrolled ?? 'enrol', grace },
     now,
   }
 }
@@ -384,6 +386,126 @@ const table: ReadonlyArray<readonly [name: string, situation: Situation, expecte
     },
     '4 deny',
   ],
+  ['users: a stranger signs in first', { rule: { users: ['ann'] } }, '12 sign-in'],
+  [
+    'users: who is named passes',
+    { rule: { users: ['ann'] }, account: { username: 'ann' }, session: password },
+    '12 allow',
+  ],
+  [
+    'users: names are compared as everywhere',
+    { rule: { users: ['ann'] }, account: { username: 'ＡNN' }, session: password },
+    '12 allow',
+  ],
+  [
+    'users: another is denied',
+    { rule: { users: ['ann'] }, account: { username: 'anna' }, session: password },
+    '12 deny',
+  ],
+  [
+    'users: nobody without a name is one of them',
+    { rule: { users: ['ann'] }, account: {}, session: password },
+    '12 deny',
+  ],
+  [
+    'users: beside groups they pass as well',
+    { rule: { users: ['ann'], groups: ['staff'] }, account: { username: 'ann' }, session: password },
+    '12 allow',
+  ],
+  [
+    'users: and so do the members of the groups',
+    { rule: { users: ['ann'], groups: ['staff'] }, account: { username: 'bob', groups: ['staff'] }, session: password },
+    '12 allow',
+  ],
+  [
+    'users: a named API account passes, where everyone needs a second factor',
+    {
+      rule: { access: 'password', clients: 'api', users: ['import'] },
+      account: { role: 'api', username: 'import' },
+      session: password,
+      required: 'everyone',
+      network: { secondFactor: 'required' },
+    },
+    '5 allow',
+  ],
+  [
+    'users: another API account does not',
+    {
+      rule: { access: 'password', clients: 'api', users: ['import'] },
+      account: { role: 'api', username: 'export' },
+      session: password,
+    },
+    '5 deny',
+  ],
+  // Grace: what is only required of everyone, or of the account, can wait where the installation says so.
+  [
+    'grace: a user of it goes on with the password',
+    { required: 'everyone', grace: { days: 14 }, account: { grace: true }, session: password },
+    '11 allow',
+  ],
+  [
+    'grace: so does one of whom alone it is required',
+    { grace: { days: 14 }, account: { grace: true, required: true }, session: password },
+    '9 allow',
+  ],
+  [
+    'grace: who has not asked for it yet is led to set one up',
+    { required: 'everyone', grace: { days: 14 }, account: {}, session: password },
+    '11 enrol',
+  ],
+  [
+    'grace: without one in the settings there is none',
+    { required: 'everyone', account: { grace: true }, session: password },
+    '11 enrol',
+  ],
+  [
+    'grace: a rule that asks for both means now',
+    { rule: { access: 'second-factor' }, grace: { days: 14 }, account: { grace: true }, session: password },
+    '4 enrol',
+  ],
+  [
+    'grace: so does a network',
+    { network: { secondFactor: 'required' }, grace: { days: 14 }, account: { grace: true }, session: password },
+    '6 enrol',
+  ],
+  [
+    'grace: who has set one up gives it',
+    { required: 'everyone', grace: { days: 14 }, account: { grace: true, enrolled: true }, session: password },
+    '11 second-factor',
+  ],
+  [
+    'grace: not where recovery codes are the way in',
+    {
+      required: 'everyone',
+      unenrolled: 'recovery-code',
+      grace: { days: 14 },
+      account: { grace: true },
+      session: password,
+    },
+    '11 second-factor',
+  ],
+  [
+    'grace: an old password is asked again',
+    {
+      required: 'everyone',
+      grace: { days: 14 },
+      rule: { reauthenticateSeconds: 60 },
+      account: { grace: true },
+      session: password,
+    },
+    '11 reauthenticate',
+  ],
+  [
+    'grace: and the groups are the same',
+    {
+      required: 'everyone',
+      grace: { days: 14 },
+      rule: { groups: ['it'] },
+      account: { grace: true },
+      session: password,
+    },
+    '11 deny',
+  ],
   ['groups: an empty list is nobody', { rule: { groups: [] }, account: {}, session: password }, '12 deny'],
 ]
 
@@ -398,6 +520,51 @@ t.test('the table, row by row', async (t) => {
     [...new Set(rows.map((row) => row.number))],
     'every row was met',
   )
+})
+
+/** Situations that two neighbouring rows fit: the upper one decides. A rule says one word: the other is in another reading. */
+const neighbours: ReadonlyArray<readonly [rows: readonly [number, number], situation: Situation, outcome: string]> = [
+  [[1, 2], { network: { access: 'deny' }, rule: { access: 'deny' } }, 'deny'],
+  [[1, 2], { account: { active: false }, session: both, rule: { access: 'deny' } }, 'deny'],
+  [[2, 3], { rule: { access: 'deny', also: [{ path: '/x', access: 'public' }] } }, 'deny'],
+  [[3, 4], { rule: { access: 'public', also: [{ path: '/x', access: 'second-factor' }] } }, 'sign-in'],
+  [[4, 5], { rule: { access: 'second-factor', clients: 'api' }, account: { role: 'api' }, session: password }, 'deny'],
+  [
+    [5, 6],
+    { rule: { clients: 'api' }, account: { role: 'api' }, session: password, network: { secondFactor: 'required' } },
+    'allow',
+  ],
+  [
+    [6, 7],
+    { network: { secondFactor: 'required' }, rule: { access: 'password' }, account: enrolled, session: password },
+    'second-factor',
+  ],
+  [[7, 8], { rule: { access: 'password' }, account: { ...enrolled, exempt: true }, session: password }, 'allow'],
+  [[8, 9], { account: { ...enrolled, exempt: true, required: true }, session: password }, 'allow'],
+  [
+    [9, 10],
+    { account: { ...enrolled, required: true }, network: { secondFactor: 'not-required' }, session: password },
+    'second-factor',
+  ],
+  [[10, 11], { network: { secondFactor: 'not-required' }, account: enrolled, session: password }, 'allow'],
+  [[11, 12], { account: enrolled, session: password }, 'second-factor'],
+]
+
+t.test('of two neighbouring rows that fit, the upper one decides', async (t) => {
+  for (const [[upper, lower], situation, outcome] of neighbours) {
+    const facts = input(situation)
+    const readings = [facts.rule, ...(facts.rule.also ?? [])].map((rule) => ({ ...facts, rule }))
+    const fits = (number: number) =>
+      rows.some((row) => row.number === number && readings.some((facts) => row.need(facts) !== undefined))
+    t.ok(fits(upper) && fits(lower), `${upper} and ${lower} both fit`)
+    const found = decide(facts)
+    t.equal(found.outcome, outcome, `${upper} before ${lower}`)
+    // Of two readings the stricter decides, which is not the upper row where that opens.
+    t.equal(found.row, upper === 3 ? lower : upper)
+  }
+  const numbers = [...new Set(rows.map((row) => row.number))]
+  const wanted = numbers.slice(1).map((number) => `${number - 1} ${number}`)
+  t.same([...new Set(neighbours.map(([pair]) => pair.join(' ')))], wanted, 'every pair was met')
 })
 
 t.test('each row fits by itself, and the first that fits decides', async (t) => {
@@ -468,7 +635,7 @@ t.test('explain names the row, the rule and what is missing', async (t) => {
   t.same(other.missing, [])
   t.equal(other.finally, other.decision)
   t.same(explanationLines(other), [
-    'deny: the user is in none of the groups of the rule',
+    'deny: the user is not among those of the rule',
     '  row 4: the rule says "second-factor" (line 10)',
     '  rule: /admin/** second-factor (line 10)',
   ])

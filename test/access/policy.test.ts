@@ -284,3 +284,81 @@ t.test('a site of another policy is not judged by this one', async (t) => {
   const found = policyOf([]).site('h', '/')
   t.throws(() => found && policyOf([]).rule({ ...found }, '/', 'GET', undefined), TypeError)
 })
+
+t.test('as soon as one network is allowed, all others are denied', async (t) => {
+  const policy = policyOf(
+    [{ path: '/**', access: 'public' }],
+    [
+      { range: ['10.6.6.0/24'], access: 'deny' },
+      { range: ['10.0.0.0/8', 'fd00::/8'], access: 'allow', secondFactor: 'not-required' },
+      { range: ['203.0.113.0/24'], secondFactor: 'required' },
+    ],
+  )
+  t.match(policy.network(parseAddress('10.1.1.1')), { access: 'allow', secondFactor: 'not-required', line: 101 })
+  t.match(policy.network(parseAddress('fd00::1')), { access: 'allow' })
+  t.match(policy.network(parseAddress('10.6.6.6')), { access: 'deny', line: 100 })
+  t.match(policy.network(parseAddress('203.0.113.1')), { access: 'deny', line: 102 }, 'an entry that does not allow')
+  t.match(policy.network(parseAddress('192.0.2.1')), { access: 'deny', line: 101 }, 'an address in no entry')
+  t.match(policy.network(parseAddress('2001:db8::1')), { access: 'deny' })
+  t.match(policy.network(undefined), { access: 'deny' }, 'an address that cannot be read')
+  t.equal(meets(policy, '/', { address: '10.1.1.1' }), 'allow')
+  t.equal(meets(policy, '/', { address: '192.0.2.1' }), 'deny', 'public or not')
+})
+
+t.test('networks of a site ask for more than those of the installation, never for less', async (t) => {
+  const networks = [
+    { range: ['198.51.100.0/24'], access: 'deny' as const, line: 1 },
+    { range: ['203.0.113.0/24'], secondFactor: 'required' as const, line: 2 },
+  ]
+  const ofSite = [
+    { range: ['198.51.100.7'], access: 'allow' as const, line: 3 },
+    {
+      range: ['203.0.113.0/24', '10.0.0.0/8'],
+      access: 'allow' as const,
+      secondFactor: 'not-required' as const,
+      line: 4,
+    },
+  ]
+  const policy = new Policy({
+    sites: [site({ host: 'a', networks: ofSite }), site({ host: 'b' }), site({ host: 'a', path: '/open' })],
+    networks,
+    secondFactor,
+  })
+  const found = (host: string, text: string, path = '/') => policy.network(parseAddress(text), policy.site(host, path))
+  t.match(found('a', '198.51.100.7'), { access: 'deny', line: 1 }, 'denied by the installation')
+  t.match(found('a', '203.0.113.1'), { secondFactor: 'required', line: 2 }, 'required by the installation')
+  t.match(found('a', '10.1.1.1'), { secondFactor: 'not-required', line: 4 }, 'the installation says nothing')
+  t.match(found('a', '192.0.2.1'), { access: 'deny', line: 3 }, 'not allowed at the site')
+  t.equal(found('a', '192.0.2.1', '/open'), undefined, 'another site of the host')
+  t.equal(found('b', '192.0.2.1'), undefined, 'another host')
+  t.match(policy.network(undefined, policy.site('a', '/')), { access: 'deny' })
+
+  const ownPages = (host: string | undefined, text: string) => policy.networkOfOwnPages(parseAddress(text), host)
+  t.equal(ownPages('a', '192.0.2.1'), undefined, 'somebody can sign in to the part that is open')
+  t.match(ownPages('a', '198.51.100.7'), { access: 'deny' })
+  const closed = new Policy({ sites: [site({ host: 'a', networks: ofSite }), site({})], networks: [], secondFactor })
+  t.match(closed.networkOfOwnPages(parseAddress('192.0.2.1'), 'A:80'), { access: 'deny' }, 'nothing to sign in to')
+  t.equal(closed.networkOfOwnPages(parseAddress('192.0.2.1'), 'b'), undefined)
+  t.equal(closed.networkOfOwnPages(parseAddress('192.0.2.1'), undefined), undefined)
+})
+
+t.test('other settings of the installation hold from the next request on, or not at all', async (t) => {
+  const policy = policyOf([{ path: '/**', access: 'signed-in' }])
+  const address = parseAddress('192.0.2.1')
+  t.equal(policy.network(address), undefined)
+  policy.follow({
+    networks: [{ range: ['192.0.2.0/24'], secondFactor: 'required', line: 7 }],
+    secondFactor: { ...secondFactor, required: 'everyone' },
+  })
+  t.match(policy.network(address), { secondFactor: 'required', line: 7 })
+  t.equal(policy.secondFactor.required, 'everyone')
+  t.throws(() => policy.follow({ networks: [{ range: ['no range'], access: 'deny', line: 1 }], secondFactor }))
+  t.match(policy.network(address), { secondFactor: 'required' }, 'a mistake changes nothing')
+  t.equal(policy.secondFactor.required, 'everyone')
+})
+
+t.test('rules carry the names of users as they are compared', async (t) => {
+  const policy = policyOf([{ path: '/**', access: 'password', users: ['Ann', 'ＢOB'] }])
+  const found = policy.site('h', '/')
+  t.same(found && policy.rule(found, '/', 'GET', parseAddress('192.0.2.1')).users, ['ann', 'bob'])
+})
