@@ -77,6 +77,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       const settled = identity.settled().then(() => messages.settled())
       if (!(await endsWithin(SETTLE_MS, settled))) log.warn({ afterMs: SETTLE_MS }, 'messages on their way were cut')
       identity.close()
+      await audit.settled()
       await plugins.close()
     }
     return { config, log, now, store, directory, secondFactors, audit, messages, identity, close }
