@@ -55,7 +55,13 @@ export interface WritableUsers {
   create(user: Omit<User, 'id'>, credential?: string | ImportedHash): Promise<User | undefined>
   /** `undefined` when there is no such user, or the new username is taken. */
   update(id: string, change: Partial<Omit<User, 'id'>>): Promise<User | undefined>
-  setPassword(id: string, password: string): Promise<boolean>
+  /** @param credential as in `create`, with the same errors */
+  setPassword(id: string, credential: string | ImportedHash): Promise<boolean>
+  /**
+   * Does nothing where `create` would take this user, as far as that can be said without asking whether the name is taken.
+   * @throws RangeError as `create` does
+   */
+  check(user: Omit<User, 'id'>, credential?: string | ImportedHash): void
   remove(id: string): Promise<boolean>
   /** In order of username, from after the one named. */
   list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly User[]>

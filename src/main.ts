@@ -255,6 +255,31 @@ settings
     ),
   )
 
+const transfer = () => import('./commands/transfer.js')
+program
+  .command('import')
+  .description('add the users of a file: CSV, JSON, htpasswd, or a users file of Authelia')
+  .argument('<file>', '- for standard input')
+  .option('--format <format>', 'csv, json, htpasswd or authelia, where the name of the file does not say')
+  .option('--dry-run', 'say what is wrong and what would be done, and do nothing')
+  .option('--skip-wrong', 'add the others where some lines are wrong')
+  .addOption(config())
+  .action(
+    exit((file, options) =>
+      inHouse(options.config, async (rooms) => (await transfer()).usersImport(rooms, process, file, options)),
+    ),
+  )
+program
+  .command('export')
+  .description('write everybody, without anything secret, as import reads it')
+  .argument('[file]', 'standard output when left out')
+  .option('--format <format>', 'csv or json')
+  .addOption(config())
+  .action(
+    exit((file, options) =>
+      inHouse(options.config, async (rooms) => (await transfer()).usersExport(rooms, process, file, options)),
+    ),
+  )
 program
   .command('backup')
   .description('write everything in the store to a new file, while the gateway runs')

@@ -69,7 +69,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
   async create(user: Omit<User, 'id'>, credential?: string | ImportedHash): Promise<User | undefined> {
     checkUsername(user.username)
     // The slow part first: nothing is claimed while it runs.
-    const passwordHash = await this.#hashOf(credential)
+    const passwordHash = credential && (await this.#hashOf(credential))
     const record: UserRecord = { ...tidy({ ...user, id: randomUUID() }), ...(passwordHash && { passwordHash }) }
     if (!(await this.#claim(record))) return undefined
     await this.#lead(record)
@@ -100,13 +100,19 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     }
   }
 
-  async setPassword(id: string, password: string): Promise<boolean> {
-    const passwordHash = await this.#passwords.hash(password)
+  async setPassword(id: string, credential: string | ImportedHash): Promise<boolean> {
+    const passwordHash = await this.#hashOf(credential)
     for (;;) {
       const before = await this.#get(id)
       if (before === undefined) return false
       if (await this.#store.replace(userKey(id), asJson(before), asJson({ ...before, passwordHash }))) return true
     }
+  }
+
+  check(user: Omit<User, 'id'>, credential?: string | ImportedHash): void {
+    checkUsername(user.username)
+    tidy({ ...user, id: '' })
+    if (typeof credential === 'object') this.#checkHash(credential)
   }
 
   async remove(id: string): Promise<boolean> {
@@ -131,12 +137,15 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     return users
   }
 
-  async #hashOf(credential: string | ImportedHash | undefined): Promise<string | undefined> {
+  async #hashOf(credential: string | ImportedHash): Promise<string> {
     if (typeof credential === 'string') return this.#passwords.hash(credential)
-    if (credential !== undefined && !this.#passwords.isKnown(credential.hash)) {
-      throw new RangeError('The password hash is of no format that is known, or asks for more work than is borne')
-    }
-    return credential?.hash
+    this.#checkHash(credential)
+    return credential.hash
+  }
+
+  #checkHash({ hash }: ImportedHash): void {
+    if (this.#passwords.isKnown(hash)) return
+    throw new RangeError('The password hash is of no format that is known, or asks for more work than is borne')
   }
 
   async #get(id: string): Promise<UserRecord | undefined> {

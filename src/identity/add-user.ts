@@ -1,5 +1,5 @@
 import type { Audit } from '../audit/audit.js'
-import type { User, UserDirectory } from '../contracts.js'
+import type { ImportedHash, User, UserDirectory } from '../contracts.js'
 import type { Account, Accounts, Role } from './accounts.js'
 import { passwordFault } from './password-rules.js'
 
@@ -14,11 +14,7 @@ export type AddUserOutcome =
   /** The sentence is for the person who adds the user. */
   | { readonly outcome: 'refused'; readonly sentence: string }
 
-/**
- * Adds a user with an account. The account is `new`, and lets nobody in, until the last write: a process that dies in
- * the middle leaves no owner without a role and no API account that could sign in as a person; adding the user again
- * goes on from there.
- */
+/** Adds a user with an account. */
 export async function addUser(
   { directory, accounts, audit }: { directory: UserDirectory; accounts: Accounts; audit: Audit },
   { password, role = 'user', groups = [], ...rest }: NewUser,
@@ -27,18 +23,15 @@ export async function addUser(
   if (writable === undefined) return refused('The users of this directory are added where they come from.')
   const fault = passwordFault(password, rest.username)
   if (fault !== undefined) return refused(fault.sentence)
-  let user: User | undefined
+  let made: Made | undefined
   try {
-    user = (await writable.create({ ...rest, groups })) ?? (await unfinished())
+    made = await createUser({ directory, accounts }, { ...rest, groups }, { role, credential: password })
   } catch (error) {
     if (error instanceof RangeError) return refused(`${error.message}.`)
     throw error
   }
-  if (user === undefined) return refused('There is a user with this name already.')
-  await accounts.open(user, role, 'new')
-  await writable.setPassword(user.id, password)
-  const account = await accounts.change(user.id, (made) => ({ ...made, role, status: 'active' }))
-  if (account === undefined) return refused('The user was removed while it was being added.')
+  if (made === undefined) return refused('There is a user with this name already.')
+  const { user, account } = made
   await audit.record({
     event: 'admin.user-added',
     outcome: 'success',
@@ -47,13 +40,44 @@ export async function addUser(
     details: { role },
   })
   return { outcome: 'added', user, account }
+}
+
+interface Made {
+  readonly user: User
+  readonly account: Account
+}
+
+/**
+ * A user with an account, and nothing written in the audit yet. The account is `new`, and lets nobody in, until the last
+ * write: a process that dies in the middle leaves no owner without a role and no API account that could sign in as a
+ * person; doing it again goes on from there.
+ * @param credential without one the user can only come in by a link
+ * @returns `undefined` when the name is taken
+ * @throws RangeError with a sentence for the operator when the directory keeps no such name, address, number or hash
+ */
+export async function createUser(
+  { directory, accounts }: { directory: UserDirectory; accounts: Accounts },
+  user: Omit<User, 'id'>,
+  {
+    role,
+    status = 'active',
+    credential,
+  }: { role: Role; status?: 'active' | 'deactivated'; credential?: string | ImportedHash | undefined },
+): Promise<Made | undefined> {
+  const { writable } = directory
+  const made = (await writable?.create(user)) ?? (await unfinished())
+  if (made === undefined) return undefined
+  await accounts.open(made, role, 'new')
+  if (credential !== undefined) await writable?.setPassword(made.id, credential)
+  const account = await accounts.change(made.id, (opened) => ({ ...opened, role, status }))
+  return account && { user: made, account }
 
   /** A user of this name who was never finished, now with what was given this time. */
   async function unfinished(): Promise<User | undefined> {
-    const [taken] = await directory.find({ username: rest.username })
+    const [taken] = await directory.find({ username: user.username })
     const account = taken && (await accounts.find(taken.id))
     if (taken === undefined || (account !== undefined && account.status !== 'new')) return undefined
-    return writable?.update(taken.id, { ...rest, groups })
+    return writable?.update(taken.id, user)
   }
 }
 

@@ -1,8 +1,6 @@
 import { PassThrough } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { sessionsClear, sessionsEnd, sessionsList } from '../../src/commands/sessions.js'
-import type { Terminal } from '../../src/commands/terminal.js'
 import {
   userActivate,
   userAdd,
@@ -13,16 +11,7 @@ import {
 } from '../../src/commands/user.js'
 import { add, enrolApp, open, PASSWORD, rooms, tryPassword } from '../identity/rooms.js'
 import { until } from '../support/poll.js'
-
-/** Runs a command as a script does; gives the exit code and what was said. */
-async function run(command: (terminal: Terminal) => Promise<number>, input = '') {
-  const terminal = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
-  terminal.stdin.end(input)
-  const code = await command(terminal)
-  terminal.stdout.end()
-  terminal.stderr.end()
-  return { code, out: await text(terminal.stdout), err: await text(terminal.stderr) }
-}
+import { runCommand as run } from '../support/run-command.js'
 
 t.test('adds a user who can sign in', async (t) => {
   const r = await rooms(t)
