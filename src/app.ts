@@ -91,7 +91,10 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
 const SETTLE_MS = 15_000
 
 /** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
-export async function buildGateway(house: House): Promise<FastifyInstance> {
+export async function buildGateway(
+  house: House,
+  { isStopping = () => false }: { isStopping?: () => boolean } = {},
+): Promise<FastifyInstance> {
   const { config, log, now, store, secondFactors, identity } = house
   const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation, settings } =
     identity
@@ -118,7 +121,7 @@ export async function buildGateway(house: House): Promise<FastifyInstance> {
   const peers = AddressRanges.parse(config.forwardAuth.peers ?? config.trustedProxies)
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
   await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading })
-  await server.register(health, { prefix, isReady: () => store.get('epoch') })
+  await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)
   const waysIn = { signIn, linkSignIn, helpDesk, devices, backupCodes, sealed }

@@ -32,6 +32,11 @@ program
   .addOption(config())
   .action(exit(async (options) => (await import('./runtime/start.js')).start(options.config)))
 program
+  .command('reload')
+  .description('let the gateway that runs with this file read it anew; a file with mistakes changes nothing')
+  .addOption(config())
+  .action(exit(async (options) => (await import('./runtime/reload-command.js')).reloadRunning(options.config)))
+program
   .command('demo')
   .description('run the demonstration: a sample application with the gateway in front of it')
   .action(exit(async () => (await import('./runtime/demonstration.js')).demonstrate()))

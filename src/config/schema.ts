@@ -194,6 +194,18 @@ const log = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least that is logged.'),
 })
 
+const stop = z
+  .strictObject({
+    announce: durationOrOff()
+      .prefault('1s')
+      .describe('How long /readyz answers 503 on SIGTERM before the listener closes.'),
+    deadline: duration().prefault('10s').describe('How long what is under way then has to end.'),
+  })
+  .transform(({ announce, deadline }) => ({
+    announceSeconds: announce ?? 0,
+    deadlineSeconds: deadline,
+  }))
+
 /** What YAML may say. The output still lacks line numbers and has paths as they were written. */
 export const settingsSchema = z.strictObject({
   name: line(60).default('Gatelodge').describe('What users know this service as, on pages and in messages.'),
@@ -217,6 +229,7 @@ export const settingsSchema = z.strictObject({
     .describe('A directory whose files replace ours of the same name: pages/, mail/, sms/.'),
   settings: settings.prefault({}).describe('What may be changed while the gateway runs.'),
   limits: limits.prefault({}).describe('What the whole gateway may be asked for at once.'),
+  stop: stop.prefault({}).describe('How the gateway stops.'),
   log: log.prefault({}).describe('What is logged.'),
 })
 

@@ -88,9 +88,9 @@ export class Applications {
     return application.headers.answer(request.headers, { user, dropAuthorization: judged.program === true })
   }
 
-  /** Everything under way that was let in by a session. */
-  *underWay(): Iterable<OpenPassage> {
-    for (const { upstream } of this.#bySite.values()) if (upstream !== undefined) yield* upstream.underWay()
+  /** What is under way and was let in by a session, or all of it. */
+  *underWay(everything = false): Iterable<OpenPassage> {
+    for (const { upstream } of this.#bySite.values()) if (upstream !== undefined) yield* upstream.underWay(everything)
   }
 
   /** What never ends by itself ends now: the gateway stops. */

@@ -74,10 +74,12 @@ export class Upstream implements ConnectionKeeper {
     } else exchange.refuse()
   }
 
-  /** Everything that was let in by a session. */
-  *underWay(): Iterable<OpenPassage> {
-    for (const exchange of this.#waiting) if (exchange.isBound) yield exchange
-    for (const { occupant } of this.#all) if (occupant instanceof Exchange && occupant.isBound) yield occupant
+  /** What is under way and was let in by a session, or all of it. */
+  *underWay(everything = false): Iterable<OpenPassage> {
+    for (const exchange of this.#waiting) if (everything || exchange.isBound) yield exchange
+    for (const { occupant } of this.#all) {
+      if (occupant instanceof Exchange && (everything || occupant.isBound)) yield occupant
+    }
   }
 
   /** Ends event streams: nobody need wait for them, and browsers come back by themselves. */

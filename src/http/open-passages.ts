@@ -23,24 +23,29 @@ const failuresAllowed = 8
 
 /** Where things are under way. Asked for them only now and then, so that a request that is over at once costs nothing. */
 export interface PassageSource {
-  /** What is under way and hangs on a session. */
-  underWay(): Iterable<OpenPassage>
+  /** What is under way and hangs on a session; with `everything`, also what nobody had to be known for. */
+  underWay(everything?: boolean): Iterable<OpenPassage>
 }
+
+/** Calls the listener whenever a session may have ended, and gives what stops that. */
+export type OnEnded = (listener: () => void) => () => void
 
 /** Everything under way that hangs on a session, judged again while it lasts (invariant 6: a revocation ends it, too). */
 export class OpenPassages {
-  readonly #gate: Judge
+  #gate: Judge
   readonly #sources: readonly PassageSource[]
-  readonly #unsubscribe: (() => void) | undefined
+  #unsubscribe: (() => void) | undefined
+  readonly #onEnded: OnEnded | undefined
   readonly #timer: NodeJS.Timeout
   #failures = 0
   #looking = false
   #again = false
 
   /** `onEnded` calls the listener whenever a session may have ended. */
-  constructor(gate: Judge, sources: readonly PassageSource[], onEnded?: (listener: () => void) => () => void) {
+  constructor(gate: Judge, sources: readonly PassageSource[], onEnded?: OnEnded) {
     this.#gate = gate
     this.#sources = sources
+    this.#onEnded = onEnded
     this.#timer = setInterval(() => void this.#look(false), lookMs).unref()
     this.#unsubscribe = onEnded?.(() => this.recheck())
   }
@@ -51,30 +56,39 @@ export class OpenPassages {
     void this.#look(true)
   }
 
+  /** From now on the rules of another gate hold for what is under way here, beginning with a look at all of it. */
+  judgeLike(other: OpenPassages): void {
+    this.#gate = other.#gate
+    this.#unsubscribe?.()
+    this.#unsubscribe = other.#onEnded?.(() => this.recheck())
+    this.recheck()
+  }
+
   close(): void {
     clearInterval(this.#timer)
     this.#unsubscribe?.()
   }
 
+  /** @param programsToo and what nobody had to be known for: rules may have changed as well */
   async #look(programsToo: boolean): Promise<void> {
     if (this.#looking) return
     this.#looking = true
     this.#again = false
     let failed = false
-    for (const passage of this.#all()) {
+    for (const passage of this.#all(programsToo)) {
       if (passage.isProgram && !programsToo) continue
       const allowed = await this.#isAllowed(passage.request)
       if (allowed === false) passage.cut()
       if (allowed === undefined) failed = true
     }
     this.#failures = failed ? this.#failures + 1 : 0
-    if (this.#failures > failuresAllowed) for (const passage of this.#all()) passage.cut()
+    if (this.#failures > failuresAllowed) for (const passage of this.#all(false)) passage.cut()
     this.#looking = false
     if (this.#again) await this.#look(true)
   }
 
-  #all(): OpenPassage[] {
-    return this.#sources.flatMap((source) => [...source.underWay()])
+  #all(everything: boolean): OpenPassage[] {
+    return this.#sources.flatMap((source) => [...source.underWay(everything)])
   }
 
   /** `undefined` when it could not be judged. */

@@ -30,6 +30,16 @@ declare module 'fastify' {
     /** Of the gate, from the first hook on. */
     verdict: Verdict<ProxySite> | undefined
   }
+  interface FastifyInstance {
+    /** What is under way beyond one request and its answer. */
+    passages: {
+      readonly open: OpenPassages
+      /** WebSockets, open or being judged. */
+      count(): number
+      /** Ends what never ends by itself, in words its clients understand: they come back. */
+      end(): Promise<void>
+    }
+  }
 }
 
 /** Own pages have this long to get the whole of a form. */
@@ -59,8 +69,12 @@ export const proxySites = fp(
     const tunnels = new Tunnels({ ...parts, limits: parts.tunnelLimits })
     const open = new OpenPassages(parts.gate, [parts.applications, tunnels], parts.onEnded)
     tunnels.attach(fastify.server)
-    fastify.addHook('preClose', async () => parts.applications.endEventStreams())
-    fastify.addHook('preClose', () => tunnels.close())
+    const end = async () => {
+      parts.applications.endEventStreams()
+      await tunnels.close()
+    }
+    fastify.decorate('passages', { open, count: () => tunnels.size, end })
+    fastify.addHook('preClose', end)
     fastify.addHook('onClose', async () => open.close())
     fastify.addHook('onClose', () => parts.applications.close())
   },

@@ -63,7 +63,8 @@ export function httpServerOptions({ errors, requestId, ...limits }: HttpServerSe
   } satisfies FastifyServerOptions
 }
 
-function nodeOptions(limits: Pick<HttpServerSettings, 'keepAliveTimeoutMs'>): ServerOptions {
+/** Of every server that clients connect to. */
+export function nodeOptions(limits: Pick<HttpServerSettings, 'keepAliveTimeoutMs'>): ServerOptions {
   return {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
@@ -99,19 +100,23 @@ export function harden(server: Server, errors: ErrorAnswers, limits: Pick<HttpSe
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
+/** Only requests that every server behind would read the same, one of a connection after the other. */
+function guarded(handler: RequestListener, errors: ErrorAnswers): RequestListener {
+  return inTurn((request, response) => {
+    const fault = faultOf(request)
+    if (fault === undefined) handler(request, response)
+    else errors.answer(request, response, new GatelodgeError(fault))
+  })
+}
+
 /**
- * One request of a connection after the other, and only those that every server behind would read the same.
+ * One request of a connection after the other.
  *
  * Node hands out pipelined requests while earlier ones are still being answered. One that stands behind a refused request
  * must never be acted on (its bytes may be the refused one's body), so each waits until it owns the connection.
  */
-function guarded(handler: RequestListener, errors: ErrorAnswers): RequestListener {
+export function inTurn(receive: RequestListener): RequestListener {
   const pipelined = new WeakMap<object, number>()
-  const receive: RequestListener = (request, response) => {
-    const fault = faultOf(request)
-    if (fault === undefined) handler(request, response)
-    else errors.answer(request, response, new GatelodgeError(fault))
-  }
   return (request, response) => {
     if (response.socket !== null) {
       receive(request, response)

@@ -50,6 +50,7 @@ export class Tunnels {
   readonly #parts: TunnelParts
   readonly #limits: Required<TunnelLimits>
   readonly #tunnels = new Set<Tunnel>()
+  #entering = 0
   #closing = false
 
   constructor(parts: TunnelParts) {
@@ -57,13 +58,14 @@ export class Tunnels {
     this.#limits = { total: 10_000, perSession: 100, handshakeMs: 10_000, idleMs: 3_600_000, ...parts.limits }
   }
 
+  /** Open, or being judged. */
   get size(): number {
-    return this.#tunnels.size
+    return this.#tunnels.size + this.#entering
   }
 
-  /** Everything that was let in by a session. */
-  *underWay(): Iterable<OpenPassage> {
-    for (const tunnel of this.#tunnels) if (tunnel.sessionId !== undefined) yield tunnel
+  /** What was let in by a session, or all of it. */
+  *underWay(everything = false): Iterable<OpenPassage> {
+    for (const tunnel of this.#tunnels) if (everything || tunnel.sessionId !== undefined) yield tunnel
   }
 
   /** Takes over the server's upgrades. */
@@ -90,12 +92,15 @@ export class Tunnels {
 
   async #enter(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const requestId = this.#parts.requestId()
+    this.#entering += 1
     try {
       const judged = await this.#judge(request)
       if (socket.destroyed) return
       this.#open(request, socket, head, judged, requestId)
     } catch (error) {
       this.#answer(request, socket, error, requestId)
+    } finally {
+      this.#entering -= 1
     }
   }
 

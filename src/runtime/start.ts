@@ -1,10 +1,12 @@
-import { performance } from 'node:perf_hooks'
-import type { FastifyInstance } from 'fastify'
-import { buildGateway, type House, openHouse } from '../app.js'
+import type { House } from '../app.js'
 import { done } from '../commands/terminal.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
+import { listenForCommands } from './control.js'
+import { controlSocket } from './control-place.js'
+import { Gateway } from './gateway.js'
 import { createLog } from './log.js'
+import { Reload } from './reload.js'
 import { untilStopped } from './stop.js'
 import { withConfig } from './with-config.js'
 
@@ -17,50 +19,64 @@ export interface RunningGateway {
   close(): Promise<void>
 }
 
-/** Requests that are under way when the gateway stops have this long; then their connections are cut. */
-const DRAIN_MS = 10_000
-
 /** Opens the house, and the door. @throws when something that is named cannot be opened, or the port is taken */
 export async function startGateway(config: Config, log: Logger): Promise<RunningGateway> {
-  const house = await openHouse(config, { log, now: () => Date.now() })
-  try {
-    const server = await buildGateway(house)
-    const url = await server.listen({ host: config.listen.host, port: config.listen.port })
-    log.info({ url, sites: config.sites.length, readyMs: Math.round(performance.now()) }, 'listening')
-    return { house, url, close: () => closeGateway(server, house, log) }
-  } catch (fault) {
-    await house.close()
-    throw fault
-  }
+  return Gateway.open(config, log)
 }
 
 /** `gatelodge start`: runs until SIGTERM or SIGINT. @returns the exit code */
 export function start(file: string): Promise<number> {
-  return withConfig(file, (config) => runGateway(config, createLog(config.log.level)))
+  return withConfig(file, (config) => runGateway(config))
 }
 
-async function runGateway(config: Config, log: Logger): Promise<number> {
+async function runGateway(config: Config): Promise<number> {
+  const log = createLog(config.log.level)
   warnAboutNode(log)
-  const gateway = await startGateway(config, log)
+  let reload: Reload | undefined
+  // From the start: without a listener the signal ends the process.
+  process.on('SIGHUP', () => void reload?.request('SIGHUP'))
+  const gateway = await Gateway.open(config, log)
+  const setLevel = (level: Config['log']['level']) => {
+    log.level = level
+  }
+  const reloads = new Reload(reloadable(gateway, setLevel), log, process.env)
+  reload = reloads
+  const deaf = await listenForCommands(
+    () => controlSocket(config),
+    () => reloads.request('gatelodge reload'),
+    log,
+  )
   await untilStopped(async (signal) => {
+    const { announceSeconds, deadlineSeconds } = gateway.config.stop
     log.info({ signal }, 'stopping')
-    await gateway.close()
+    await deaf()
+    // Who sits at the terminal waits for nobody's load balancer.
+    const announceMs = signal === 'SIGTERM' ? announceSeconds * 1000 : 0
+    await gateway.close({ announceMs, deadlineMs: deadlineSeconds * 1000 })
     log.info({}, 'stopped')
   })
   return done
 }
 
-/** Fastify waits for idle and slow connections without end (security.md): it is given a while, then they are cut. */
-async function closeGateway(server: FastifyInstance, house: House, log: Logger): Promise<void> {
-  const deadline = setTimeout(() => {
-    log.warn({ afterMs: DRAIN_MS }, 'requests that were still under way were cut')
-    server.server.closeAllConnections()
-  }, DRAIN_MS)
-  try {
-    await server.close()
-  } finally {
-    clearTimeout(deadline)
-    await house.close()
+function reloadable(gateway: Gateway, setLevel: (level: Config['log']['level']) => void) {
+  return {
+    get config() {
+      return gateway.config
+    },
+    get audit() {
+      return gateway.house.audit
+    },
+    prepare: async (config: Config) => {
+      const { house, commit, discard } = await gateway.prepare(config)
+      return {
+        audit: house.audit,
+        commit: () => {
+          commit()
+          setLevel(config.log.level)
+        },
+        discard,
+      }
+    },
   }
 }
 

@@ -5,6 +5,7 @@ import { checkConfig } from '../config/load-config.js'
 import type { Config } from '../config/schema.js'
 import type { Store } from '../contracts.js'
 import { createLog } from './log.js'
+import { sentenceOf } from './sentence.js'
 
 /**
  * Runs a command that needs a configuration that is right. What is wrong with the file goes to standard error.
@@ -55,11 +56,4 @@ function inStore(file: string, run: (store: Store) => Promise<number>): Promise<
       await store.close()
     }
   })
-}
-
-/** What a person at the terminal needs of an error: its sentences, from the outside in, and no stack. */
-function sentenceOf(fault: unknown): string {
-  if (!(fault instanceof Error)) return String(fault)
-  if (fault.cause === undefined) return fault.message
-  return `${fault.message}\n  ${sentenceOf(fault.cause)}`
 }

@@ -1,0 +1,143 @@
+import { performance } from 'node:perf_hooks'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { House } from '../app.js'
+import type { Config } from '../config/schema.js'
+import type { Logger } from '../contracts.js'
+import { Door } from '../http/door.js'
+import { type Generation, openGeneration } from './generation.js'
+
+/** A generation that is built and does nothing yet: it is put behind the door, or closed again. */
+export interface Prepared {
+  readonly house: House
+  /** Requests that come from now on are its own, and what is open is judged by its rules. */
+  commit(): void
+  discard(): Promise<void>
+}
+
+/**
+ * Generations that wait for a download, an event stream or a WebSocket of theirs to end. The oldest beyond them asks its
+ * clients to come back (1001 for WebSockets, a whole end for event streams): reloading often must not fill the memory.
+ */
+const waitingGenerations = 4
+
+/** Between two looks whether a generation has anything under way. */
+const lookMs = 100
+
+/** A gateway that listens: one door, and behind it the generation of the configuration that holds now. */
+export class Gateway {
+  readonly #log: Logger
+  readonly #now: () => number
+  readonly #retired = new Set<Retired>()
+  readonly #closing = new Set<Promise<void>>()
+  readonly #door: Door
+  #current: Generation
+  #stopping = false
+  /** Where it listens, as `http://host:port`. */
+  readonly url: string
+
+  private constructor(parts: { log: Logger; now: () => number; door: Door; first: Generation; url: string }) {
+    this.#log = parts.log
+    this.#now = parts.now
+    this.#door = parts.door
+    this.#current = parts.first
+    this.url = parts.url
+  }
+
+  /** @throws when something that is named cannot be opened, or the port is taken */
+  static async open(config: Config, log: Logger): Promise<Gateway> {
+    const now = () => Date.now()
+    let gateway: Gateway | undefined
+    const first = await openGeneration(config, { log, now }, () => gateway?.isStopping ?? false)
+    try {
+      const door = new Door(first.server.server, config.limits.connections)
+      const url = await door.listen(config.listen)
+      gateway = new Gateway({ log, now, door, first, url })
+    } catch (fault) {
+      await first.close()
+      throw fault
+    }
+    log.info({ url: gateway.url, sites: config.sites.length, readyMs: Math.round(performance.now()) }, 'listening')
+    return gateway
+  }
+
+  get house(): House {
+    return this.#current.house
+  }
+
+  get config(): Config {
+    return this.#current.config
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping
+  }
+
+  /** Builds what another configuration asks for, beside what runs. @throws when something cannot be opened */
+  async prepare(config: Config): Promise<Prepared> {
+    const next = await openGeneration(config, { log: this.#log, now: this.#now }, () => this.#stopping)
+    return {
+      house: next.house,
+      commit: () => this.#put(next),
+      discard: () => next.close(),
+    }
+  }
+
+  /**
+   * Stops: `/readyz` says so for a while, if anybody is to see it; then the listener closes, and what is under way has
+   * until the deadline.
+   */
+  async close({ announceMs = 0, deadlineMs = 10_000 } = {}): Promise<void> {
+    this.#stopping = true
+    this.#door.announceEnd()
+    if (announceMs > 0) await pause(announceMs)
+    const closed = this.#door.close()
+    const deadline = new AbortController()
+    const cut = pause(deadlineMs, undefined, { signal: deadline.signal }).then(
+      () => {
+        this.#log.warn({ afterMs: deadlineMs }, 'requests that were still under way were cut')
+        this.#door.cut()
+      },
+      () => {},
+    )
+    const all = [this.#current, ...[...this.#retired].map(({ generation }) => generation)]
+    await Promise.race([Promise.all([...all.map(({ server }) => server.passages.end()), closed]), cut])
+    deadline.abort()
+    await Promise.all([...all.map((generation) => generation.close()), ...this.#closing])
+  }
+
+  #put(next: Generation): void {
+    const before = this.#current
+    this.#current = next
+    const underWay = this.#door.leadTo(next.server.server, next.config.limits.connections)
+    this.#retired.add({ generation: before, underWay })
+    for (const { generation } of this.#retired) generation.server.passages.open.judgeLike(next.server.passages.open)
+    const [oldest] = this.#retired
+    if (oldest !== undefined && this.#retired.size > waitingGenerations) void oldest.generation.server.passages.end()
+    if (this.#retired.size === 1) this.#look()
+  }
+
+  /** A generation with nothing under way any more is closed; one that could not be is only logged. */
+  #look(): void {
+    if (this.#stopping) return
+    for (const retired of this.#retired) {
+      if (retired.underWay() > 0 || retired.generation.server.passages.count() > 0) continue
+      this.#retired.delete(retired)
+      this.#close(retired.generation)
+    }
+    if (this.#retired.size > 0) setTimeout(() => this.#look(), lookMs).unref()
+  }
+
+  #close(generation: Generation): void {
+    const closing = generation
+      .close()
+      .catch((err: unknown) => this.#log.error({ err }, 'what an earlier configuration had opened could not be closed'))
+      .finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+}
+
+interface Retired {
+  readonly generation: Generation
+  /** Requests that are still being answered. */
+  underWay(): number
+}

@@ -1,0 +1,36 @@
+import type { FastifyInstance } from 'fastify'
+import { buildGateway, type House, openHouse, type Surroundings } from '../app.js'
+import type { Config } from '../config/schema.js'
+
+/** Everything that is built from one reading of the configuration: the house, and its door without a listener. */
+export interface Generation {
+  readonly config: Config
+  readonly house: House
+  readonly server: FastifyInstance
+  /** Stops what is under way, as far as it may be stopped, and closes everything. */
+  close(): Promise<void>
+}
+
+/** @throws when something that is named cannot be opened; nothing is left open then */
+export async function openGeneration(
+  config: Config,
+  surroundings: Surroundings,
+  isStopping: () => boolean,
+): Promise<Generation> {
+  const house = await openHouse(config, surroundings)
+  try {
+    const server = await buildGateway(house, { isStopping })
+    await server.ready()
+    const close = async () => {
+      try {
+        await server.close()
+      } finally {
+        await house.close()
+      }
+    }
+    return { config, house, server, close }
+  } catch (fault) {
+    await house.close()
+    throw fault
+  }
+}
