@@ -11,7 +11,7 @@ import { checkConfig, loadConfig } from '../src/config/load-config.js'
 import { distance, nearest } from '../src/config/nearest.js'
 import { formatProblem } from '../src/config/problem.js'
 import { parseDuration } from '../src/config/scalars.js'
-import type { Config } from '../src/config/schema.js'
+import { type Config, settingsSchema } from '../src/config/schema.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const directory = t.testdir({ 'secret.txt': 's3cr3t-from-file\n', templates: {}, 'not-pem.txt': 'x' })
@@ -34,6 +34,8 @@ function complaintsOf(text: string | Uint8Array, env: NodeJS.ProcessEnv = {}): s
   if ('config' in loaded) return ''
   return loaded.problems.map(formatProblem).join('\n').replaceAll(`${directory}/`, '')
 }
+
+const everyKey = Object.keys(settingsSchema.shape).join(', ')
 
 const site = 'sites: [{ upstream: "http://127.0.0.1:3000" }]'
 
@@ -164,7 +166,7 @@ session:
   1 | listen: 8080
     |         ^^^^
 gatelodge.yaml:2:1  secondFacter: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, forwardAuth, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
+  accepted: ${everyKey}
   did you mean "secondFactor"?
   2 | secondFacter: { required: *** }
     | ^^^^^^^^^^^^
@@ -742,7 +744,7 @@ t.test('gatelodge check says that a file is fine, or everything that is wrong, w
     code: 2,
     out: '',
     err: `gatelodge.yaml:2:1  nmae: is not a key that exists here
-  accepted: name, listen, publicUrl, prefix, trustedProxies, forwardAuth, sites, networks, secondFactor, sending, session, users, mail, store, templates, settings, limits, log
+  accepted: ${everyKey}
   did you mean "name"?
   2 | nmae: ***
     | ^^^^

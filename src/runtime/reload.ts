@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Audit } from '../audit/audit.js'
+import type { House } from '../app.js'
 import { checkConfig } from '../config/load-config.js'
 import { type ConfigProblem, formatProblem } from '../config/problem.js'
 import type { Config } from '../config/schema.js'
@@ -15,9 +15,9 @@ export type ReloadOutcome =
 /** What reads its configuration anew. */
 export interface Reloadable {
   readonly config: Config
-  readonly audit: Audit
+  readonly audit: House['audit']
   /** Builds it beside what runs. @throws in words for the operator */
-  prepare(config: Config): Promise<{ readonly audit: Audit; commit(): void; discard(): Promise<void> }>
+  prepare(config: Config): Promise<{ readonly audit: House['audit']; commit(): void; discard(): Promise<void> }>
 }
 
 /** Mistakes that go into one audit entry; the log has all of them. */
