@@ -11,7 +11,7 @@ import { SiteEntrance } from './http/entrance.js'
 import { ErrorAnswers } from './http/errors.js'
 import { FormTokens } from './http/form-token.js'
 import { forwardAuth } from './http/forward-auth.js'
-import { Gate } from './http/gate.js'
+import { Gate, type ProgramFinder } from './http/gate.js'
 import { health } from './http/health.js'
 import { Assets } from './http/pages/assets.js'
 import { errorPage } from './http/pages/error-page.js'
@@ -70,7 +70,12 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     const messages = new Messages(said)
     const settings = fileSettings(config)
     const parts = { store, directory, factors: secondFactors, audit, messages, passwords, log, now }
-    const identity = await openIdentity({ ...parts, settings, settingForms: settingForms(config) })
+    const identity = await openIdentity({
+      ...parts,
+      settings,
+      settingForms: settingForms(config),
+      tokenRate: config.tokens.rate,
+    })
 
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
@@ -107,7 +112,8 @@ export async function buildGateway(
   follow()
   const cookies = new Cookies({ secure })
   const trusted = AddressRanges.parse(config.trustedProxies)
-  const gate = new Gate({ policy, sessions, trusted, prefix, cookies, now })
+  const programs: ProgramFinder = (authorization, request) => identity.programs.find(authorization, request)
+  const gate = new Gate({ policy, sessions, programs, trusted, prefix, cookies, now })
 
   const templates = new Templates(config.templates)
   const look = { prefix, productName: config.name, secure, templates, assets: new Assets(config.templates) }

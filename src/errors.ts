@@ -31,6 +31,12 @@ export const errors = {
   'sign-in.wrong-code': { status: 422, sentence: 'The code is not right.' },
   'sign-in.expired': { status: 400, sentence: 'This page was open too long. Start again.' },
   'sign-in.throttled': { status: 429, sentence: 'There were too many tries. Wait, then try again.' },
+  'api.credentials': {
+    status: 401,
+    sentence: 'The user name, password or token is not right, or is not taken here.',
+  },
+  'token.insufficient-scope': { status: 403, sentence: 'This token is not for that: its scope does not reach so far.' },
+  'token.rate-limited': { status: 429, sentence: 'This token was used too often. Wait, then go on.' },
   'link.over': { status: 410, sentence: 'This link has expired or was used already. Ask for a new one.' },
   'help.incomplete': { status: 422, sentence: 'The username or e-mail address is missing, or is not one.' },
   'account.refused': { status: 422, sentence: 'This could not be changed: something in the form is not right.' },
@@ -72,10 +78,16 @@ export class GatelodgeError extends Error {
   readonly statusCode: number
   /** Becomes `Retry-After`. */
   readonly retryAfterSeconds: number | undefined
-  constructor(code: ErrorCode, more: { cause?: unknown; retryAfterSeconds?: number } = {}) {
+  /** Said with the answer, in lower case. */
+  readonly headers: Readonly<Record<string, string>> | undefined
+  constructor(
+    code: ErrorCode,
+    more: { cause?: unknown; retryAfterSeconds?: number; headers?: Readonly<Record<string, string>> } = {},
+  ) {
     super(errors[code].sentence, more.cause === undefined ? undefined : { cause: more.cause })
     this.code = code
     this.statusCode = errors[code].status
     this.retryAfterSeconds = more.retryAfterSeconds
+    this.headers = more.headers
   }
 }

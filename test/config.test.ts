@@ -198,7 +198,7 @@ gatelodge.yaml:9:47  sites[0].rules[1].from[0]: the address has bits set behind 
   9 |       - { path: /a/**, methods: [get], from: [10.0.0.1/8], acess: *** }
     |                                               ^^^^^^^^^^
 gatelodge.yaml:9:60  sites[0].rules[1].acess: is not a key that exists here
-  accepted: path, methods, from, access, clients, groups, users, reauthenticate
+  accepted: path, methods, from, access, clients, groups, users, preflight, reauthenticate
   did you mean "access"?
   9 |       - { path: /a/**, methods: [get], from: [10.0.0.1/8], acess: *** }
     |                                                            ^^^^^

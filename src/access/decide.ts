@@ -30,6 +30,8 @@ export interface SessionFacts {
   readonly deviceAt?: number | undefined
   /** Came with an app token instead of a session. */
   readonly token?: boolean | undefined
+  /** What of the request the scope of the token does not reach. */
+  readonly outside?: 'site' | 'method' | 'path' | 'network' | undefined
 }
 
 export interface DecideInput {
@@ -242,6 +244,8 @@ function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
 
 /** A program proves itself anew with every request, so its proof is never old, and it has no second factor to give. */
 function answerProgram(need: Need, input: DecideInput, says: Says): Decision {
+  const outside = input.session?.outside
+  if (outside !== undefined) return says('deny', `the token is not for this ${outside}`)
   if (need.kind === 'second-factor') return says('deny', 'a program cannot give a second factor')
   if (input.rule.clients !== 'api') return says('deny', 'programs pass only where a rule has "clients: api"')
   if (!isAmong(input)) return says('deny', 'the account is not among those of the rule')

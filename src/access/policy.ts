@@ -21,6 +21,8 @@ export interface RuleSettings {
   readonly access: Access
   /** Programs (API accounts, app tokens) may pass with their password or token alone. */
   readonly clients?: 'api' | undefined
+  /** CORS preflights for the requests of this rule pass, though they carry no credentials. */
+  readonly preflight?: 'pass' | undefined
   /** Being in one of them is enough. */
   readonly groups?: readonly string[] | undefined
   /** Being one of them is enough, too. With neither: anybody. */
@@ -71,6 +73,7 @@ export interface Rule {
   readonly path: string
   readonly access: Access
   readonly clients?: 'api' | undefined
+  readonly preflight?: 'pass' | undefined
   readonly groups?: readonly string[] | undefined
   /** Folded, as names are compared by. */
   readonly users?: readonly string[] | undefined
@@ -289,10 +292,10 @@ function liesUnder(path: string, prefix: string): boolean {
 }
 
 function compileRule(settings: RuleSettings): CompiledRule {
-  const { path, access, clients, groups, reauthenticateSeconds, line, methods, from } = settings
+  const { path, access, clients, preflight, groups, reauthenticateSeconds, line, methods, from } = settings
   const users = settings.users?.map(foldUsername)
   return {
-    rule: Object.freeze({ path, access, clients, groups, users, reauthenticateSeconds, line }),
+    rule: Object.freeze({ path, access, clients, preflight, groups, users, reauthenticateSeconds, line }),
     methods: methods === undefined ? undefined : new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods),
     from: from === undefined ? undefined : AddressRanges.parse(from),
   }

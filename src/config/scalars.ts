@@ -16,6 +16,12 @@ export function parseDuration(text: string): number | undefined {
   return /^[0-9]{1,10}[smhd]$/.test(text) && seconds > 0 && seconds <= tenYearsSeconds ? seconds : undefined
 }
 
+/** `60/m`, `5/s`, `1000/h` or `10000/d`; `undefined` when it is none. */
+export function parseRate(text: string): { readonly requests: number; readonly seconds: number } | undefined {
+  const [, requests, unit = ''] = /^([1-9][0-9]{0,6})\/([smhd])$/.exec(text) ?? []
+  return requests === undefined ? undefined : { requests: Number(requests), seconds: secondsPerUnit[unit] ?? 60 }
+}
+
 /** Says what is wrong with a value, in words that do not repeat the value. */
 type Refuse = (message: string) => undefined
 
@@ -57,6 +63,23 @@ export function durationOrOff() {
       return seconds
     })
     .meta({ accepts: `${durationAccepts}; or off`, pattern: `^off$|${durationPattern}|${referencePattern}` })
+}
+
+/** A number of requests in a span of time, or `undefined` for `off`. */
+export function rateOrOff() {
+  return z
+    .string()
+    .transform((value, context): ReturnType<typeof parseRate> => {
+      const rate = value === 'off' ? undefined : parseRate(value)
+      if (rate === undefined && value !== 'off') {
+        context.issues.push({ code: 'custom', message: 'is not a rate', input: value })
+      }
+      return rate
+    })
+    .meta({
+      accepts: 'a number of requests and a unit, as in 5/s, 60/m, 1000/h or 10000/d; or off',
+      pattern: `^off$|^[1-9][0-9]*/[smhd]$|${referencePattern}`,
+    })
 }
 
 /** `true` and `on`, `false` and `off`. */

@@ -13,6 +13,7 @@ import {
   pathPattern,
   pathPrefix,
   publicUrl,
+  rateOrOff,
   upstreamUrl,
   wholeNumber,
 } from './scalars.js'
@@ -43,6 +44,10 @@ export const ruleSchema = z
       .min(1)
       .exactOptional()
       .describe('Only these users, API accounts as well; beside groups: and the members of those.'),
+    preflight: z
+      .enum(['pass'])
+      .exactOptional()
+      .describe('Lets the OPTIONS requests through by which browsers ask before they call from another origin (CORS).'),
     reauthenticate: duration().exactOptional().describe('How fresh the second factor must be here.'),
   })
   .transform(({ reauthenticate, ...rest }): typeof rest & { reauthenticateSeconds?: number } =>
@@ -165,6 +170,10 @@ const session = z
     rememberDeviceSeconds: rememberDevice,
   }))
 
+const tokens = z.strictObject({
+  rate: rateOrOff().prefault('off').describe('How often an app token may be used that has no rate of its own.'),
+})
+
 /** What may be changed while the gateway runs, by the names this file has for it. */
 export const runtimeKeys = [
   'secondFactor.required',
@@ -221,6 +230,7 @@ export const settingsSchema = z.strictObject({
   secondFactor: secondFactor.prefault({}).describe('Who is asked for a second factor, and by which methods.'),
   sending: sending.prefault({}).describe('How many codes, links and messages may be sent.'),
   session: session.prefault({}).describe('How long people stay signed in.'),
+  tokens: tokens.prefault({}).describe('App tokens of programs.'),
   users: pluginReference('user-directories').prefault({ use: 'local' }).describe('Where users and passwords are kept.'),
   mail: pluginReference('mail-transports').exactOptional().describe('How mail is sent.'),
   store: pluginReference('stores').prefault({ use: 'embedded' }).describe('Where sessions and accounts are kept.'),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { Site, SiteSettings } from '../access/policy.js'
+import { carriesAppToken } from '../identity/credentials.js'
 import { Upstream } from './forward.js'
 import type { Judged } from './gate.js'
 import type { OpenPassage } from './open-passages.js'
@@ -78,14 +79,15 @@ export class Applications {
       host: request.headers.host ?? '',
       requestId,
       user: judged.session?.session.user,
-      dropAuthorization: judged.program === true,
+      dropAuthorization: judged.program === true || carriesAppToken(request.headers.authorization),
     })
   }
 
   /** What another proxy adds to the request it holds, and puts in the place of the same headers of the client's. */
   answerFor(application: Application, request: Pick<IncomingMessage, 'headers'>, judged: Judged<ProxySite>): string[] {
     const user = judged.session?.session.user
-    return application.headers.answer(request.headers, { user, dropAuthorization: judged.program === true })
+    const dropAuthorization = judged.program === true || carriesAppToken(request.headers.authorization)
+    return application.headers.answer(request.headers, { user, dropAuthorization })
   }
 
   /** What is under way and was let in by a session, or all of it. */

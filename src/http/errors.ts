@@ -85,6 +85,7 @@ export class ErrorAnswers {
     const body = Buffer.from(page?.html ?? problem(facts))
     const headers: Record<string, string | string[] | number> = {
       ...page?.headers,
+      ...(error instanceof GatelodgeError ? error.headers : undefined),
       ...more,
       'content-type': page === undefined ? 'application/problem+json' : 'text/html; charset=utf-8',
       'content-length': body.length,

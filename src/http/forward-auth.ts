@@ -8,7 +8,7 @@ import { type Gate, isForwardAuth, type Judged, rawTarget } from './gate.js'
 import { isFromOwnPage } from './origin.js'
 import { type OriginalRequest, originalRequest } from './original-request.js'
 import { isPageLoad } from './page-load.js'
-import { challengeFor, refusalOf } from './refusal.js'
+import { refusalTo } from './refusal.js'
 
 export interface ForwardAuthParts {
   readonly gate: Gate<ProxySite>
@@ -73,13 +73,17 @@ function answerJudged(
   requestId: string,
 ): void {
   const application = applications.of(judged.site)
-  const refusal = refusalOf(judged.decision.outcome)
+  const refusal = refusalTo(original, judged)
   if (refusal === undefined) {
     if (application.headers.hasAlias(original.rawHeaders)) throw new GatelodgeError('request.malformed')
     if (isWebSocket(original) && !isFromOwnPage(original, original.scheme, judged.site.settings.origins ?? [])) {
       throw new GatelodgeError('upgrade.refused')
     }
-    allow(response, applications.answerFor(application, original, judged), requestId)
+    const headers = [
+      ...applications.answerFor(application, original, judged),
+      ...Object.entries(judged.headers ?? {}).flat(),
+    ]
+    allow(response, headers, requestId)
     return
   }
   const { page, error } = refusal
@@ -93,8 +97,8 @@ function answerJudged(
   }
   // nginx gives nothing of the answer to the client by itself; its configuration can pick up single headers.
   const led = isLed ? { location, 'x-gatelodge-location': location } : {}
-  const more = { ...challengeFor(judged.rule, original), ...led, 'x-gatelodge-code': error }
-  errors.answer(request, response, new GatelodgeError(error), requestId, more, original)
+  const more = { ...led, 'x-gatelodge-code': error.code }
+  errors.answer(request, response, error, requestId, more, original)
 }
 
 function allow(response: ServerResponse, headers: readonly string[], requestId: string): void {

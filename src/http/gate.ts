@@ -1,13 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import { LruMap } from 'toad-cache'
 import { type CanonicalTarget, canonicalTarget } from '../access/canonical-target.js'
-import { type Address, type AddressRanges, clientAddress, parseAddress } from '../access/client-address.js'
+import { type Address, type AddressRanges, clientAddress, networkKey, parseAddress } from '../access/client-address.js'
 import { type Decision, decide, type SessionFacts } from '../access/decide.js'
 import type { Policy, Rule, Site, SiteSettings } from '../access/policy.js'
+import type { Outside, ScopeSettings } from '../access/scope.js'
 import type { User } from '../contracts.js'
 import type { ErrorCode } from '../errors.js'
+import type { ProgramRequest } from '../identity/programs.js'
 import { type AccountRecord, accountFacts } from './account-facts.js'
 import type { Cookies } from './cookies.js'
+import { preflightRule } from './preflight.js'
+import { scopedRequest, scopeOf } from './token-scope.js'
 
 export { accountFacts } from './account-facts.js'
 export { isPageLoad } from './page-load.js'
@@ -29,8 +33,18 @@ export interface SessionFinder {
   find(token: string | undefined): Promise<OpenSession | undefined>
 }
 
+/** A program that opens something now, as `Programs.find` of the identity room gives it. */
+export interface OpenProgram extends OpenSession {
+  /** Present when it came with an app token. */
+  readonly token?: { readonly scopes: ScopeSettings; readonly admin: boolean } | undefined
+  /** Said with the answer, in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The same again, for what is still under way. `undefined`: it has ended. */
+  still?(): Promise<OpenProgram | undefined>
+}
+
 /** Finds the program behind `Authorization`, on rules for programs: API accounts and application tokens. */
-export type ProgramFinder = (authorization: string, client: Address | undefined) => Promise<OpenSession | undefined>
+export type ProgramFinder = (authorization: string, request: ProgramRequest) => Promise<OpenProgram | undefined>
 
 /** What is to be done with a request. */
 export type Verdict<S extends SiteSettings = SiteSettings> = Own | Refused | Judged<S>
@@ -60,6 +74,10 @@ export interface Judged<S extends SiteSettings = SiteSettings> {
   readonly session?: OpenSession | undefined
   /** `Authorization` was for us. */
   readonly program?: boolean
+  /** What of the request the scope of its token does not reach. */
+  readonly outside?: Outside | undefined
+  /** Said with the answer, in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 export interface GateParts<S extends SiteSettings> {
@@ -80,6 +98,8 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   readonly #parts: GateParts<S>
   /** Addresses of peers already parsed: most requests come over connections that are known. */
   readonly #peers = new LruMap<{ readonly address: Address | undefined }>(rememberedPeers)
+  /** Who sent requests with credentials, which are costly to look at again while the request lasts. */
+  readonly #programs = new WeakMap<Judgeable, OpenProgram>()
 
   constructor(parts: GateParts<S>) {
     this.#parts = parts
@@ -106,7 +126,8 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     }
     const site = policy.site(request.headers.host, path)
     if (site === undefined) return { kind: 'refused', error: 'site.unknown' }
-    const rule = policy.rule(site, path, request.method ?? '', client)
+    const method = request.method ?? ''
+    const rule = preflightRule(policy, site, path, request, client) ?? policy.rule(site, path, method, client)
     const facts = { site, rule, target, client }
     if (needsNobody(rule)) return this.#judged(request, facts, undefined)
     return this.#judgeKnown(request, facts)
@@ -141,9 +162,38 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     if (authorization === undefined || facts.rule.clients !== 'api' || programs === undefined) {
       return this.#judged(request, facts, undefined)
     }
-    return programs(authorization, facts.client).then((program) => {
-      return { ...this.#judged(request, facts, program), program: program !== undefined }
+    const known = this.#programs.get(request)
+    const found = known?.still?.() ?? programs(authorization, this.#programRequest(request, facts))
+    return found.then((program) => {
+      if (program === undefined) return this.#judged(request, facts, undefined)
+      this.#programs.set(request, program)
+      return this.#judgedProgram(request, facts, program)
     })
+  }
+
+  #programRequest(request: Judgeable, { site, client }: RequestFacts<S>): ProgramRequest {
+    return {
+      client: {
+        address: client?.text ?? 'unreadable',
+        network: networkKey(client),
+        userAgent: request.headers['user-agent'] ?? '',
+        requestId: '',
+        ...(site.host === undefined ? {} : { site: site.host }),
+      },
+      mayUsePassword: (account, user) => {
+        const circumstances = { site: site.host, address: client, now: this.#parts.now() }
+        const { role, exempt } = accountFacts({ account, session: { user } }, circumstances)
+        return role === 'api' || exempt === true
+      },
+    }
+  }
+
+  #judgedProgram(request: Judgeable, facts: RequestFacts<S>, program: OpenProgram): Judged<S> {
+    const { token, headers } = program
+    const outside = token && scopeOf(token).outside(scopedRequest(request, facts))
+    const session = outside === undefined ? program.session : { ...program.session, outside }
+    const judged = this.#judged(request, facts, { session, account: program.account })
+    return { ...judged, program: true, outside, headers }
   }
 
   #judged(request: Judgeable, facts: RequestFacts<S>, session: OpenSession | undefined): Judged<S> {

@@ -23,7 +23,7 @@ export function wantsPage(request: Asked): boolean {
 }
 
 /** Whether the request says that a body follows. True before any of it was read. */
-export function hasBody(request: IncomingMessage): boolean {
+export function hasBody(request: Pick<Asked, 'headers'>): boolean {
   const { headers } = request
   if (headers['transfer-encoding'] !== undefined) return true
   const length = headers['content-length']

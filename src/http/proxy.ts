@@ -9,7 +9,7 @@ import type { ErrorAnswers } from './errors.js'
 import type { Gate, Judged, Verdict } from './gate.js'
 import { OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
-import { challengeFor, type Refusal, refusalOf } from './refusal.js'
+import { refusalTo } from './refusal.js'
 import { type TunnelLimits, Tunnels } from './tunnel.js'
 
 export interface ProxyParts {
@@ -144,7 +144,7 @@ function passThrough(parts: ProxyParts): Hook {
     }
     onJudged?.(request, verdict)
     reply.hijack()
-    const refusal = refusalOf(verdict.decision.outcome)
+    const refusal = refusalTo(raw, verdict)
     if (refusal !== undefined) {
       refuse(refusal, verdict, request, reply, parts)
       return
@@ -160,7 +160,7 @@ function passThrough(parts: ProxyParts): Hook {
       response,
       target: verdict.target.forward,
       headers: applications.headersFor(application, raw, verdict, request.id),
-      policy: application.headers,
+      policy: verdict.headers === undefined ? application.headers : alsoSaying(verdict.headers, application.headers),
       fail: (error) => errors.answer(raw, response, error, request.id),
       boundTo: verdict.session === undefined ? undefined : verdict.program === true ? 'program' : 'session',
     })
@@ -168,8 +168,8 @@ function passThrough(parts: ProxyParts): Hook {
 }
 
 function refuse(
-  { page, error }: Refusal,
-  { target, rule }: Judged<ProxySite>,
+  { page, error }: NonNullable<ReturnType<typeof refusalTo>>,
+  { target }: Judged<ProxySite>,
   { raw, id }: FastifyRequest,
   reply: FastifyReply,
   { gate, errors }: ProxyParts,
@@ -178,5 +178,23 @@ function refuse(
     errors.redirect(raw, reply.raw, `${gate.prefix}/${page}?return=${encodeURIComponent(target.forward)}`, id)
     return
   }
-  errors.answer(raw, reply.raw, new GatelodgeError(error), id, challengeFor(rule, raw))
+  errors.answer(raw, reply.raw, error, id)
+}
+
+/** What we have to say ourselves, in place of what the application says under the same names. */
+function alsoSaying(
+  ours: Readonly<Record<string, string>>,
+  application: { response(raw: readonly string[]): string[] },
+): { response(raw: readonly string[]): string[] } {
+  return {
+    response: (raw) => {
+      const headers: string[] = []
+      const theirs = application.response(raw)
+      for (let at = 0; at + 1 < theirs.length; at += 2) {
+        const [name = '', value = ''] = theirs.slice(at, at + 2)
+        if (!Object.hasOwn(ours, name.toLowerCase())) headers.push(name, value)
+      }
+      return [...headers, ...Object.entries(ours).flat()]
+    },
+  }
 }

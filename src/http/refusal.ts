@@ -1,6 +1,6 @@
 import type { Outcome } from '../access/decide.js'
-import type { Rule } from '../access/policy.js'
-import type { ErrorCode } from '../errors.js'
+import { type ErrorCode, GatelodgeError } from '../errors.js'
+import type { Judged } from './gate.js'
 import type { Asked } from './page-load.js'
 
 /** What a decision that does not open comes to: an error, and for a page load the page of ours that helps. */
@@ -23,11 +23,34 @@ export function refusalOf(outcome: Outcome): Refusal | undefined {
   return outcome === 'allow' ? undefined : refusals[outcome]
 }
 
-/**
- * What a refused client may sign in by, besides what every 401 says. A browser answers a Basic challenge with a box of its
- * own over the page: only programs get one.
- */
-export function challengeFor({ clients }: Rule, { headers }: Asked): Readonly<Record<string, string>> {
-  const isForProgram = clients === 'api' && headers['sec-fetch-mode'] === undefined
-  return isForProgram ? { 'www-authenticate': 'Basic realm="gatelodge", charset="UTF-8"' } : {}
+/** The refusal of one request: as {@link refusalOf}, in the words and headers that fit who sent it. */
+export function refusalTo(
+  request: Asked,
+  { decision, rule, program, outside }: Pick<Judged, 'decision' | 'rule' | 'program' | 'outside'>,
+): { readonly error: GatelodgeError; readonly page?: string } | undefined {
+  const refusal = refusalOf(decision.outcome)
+  if (refusal === undefined) return undefined
+  if (outside !== undefined) {
+    const headers = { 'www-authenticate': `${bearer}, error="insufficient_scope"` }
+    return { error: new GatelodgeError('token.insufficient-scope', { headers }) }
+  }
+  const { page, error } = refusal
+  if (rule.clients !== 'api') return { error: new GatelodgeError(error), ...(page && { page }) }
+  const { authorization, 'sec-fetch-mode': mode } = request.headers
+  const isWrong = authorization !== undefined && decision.outcome === 'sign-in'
+  // A browser answers a Basic challenge with a box of its own over the page: only programs get one.
+  const challenge = mode === undefined ? { 'www-authenticate': challengeTo(authorization) } : undefined
+  return {
+    error: new GatelodgeError(isWrong ? 'api.credentials' : error, challenge && { headers: challenge }),
+    // A program that is known never sees a page of ours.
+    ...(page && program !== true && { page }),
+  }
+}
+
+const bearer = 'Bearer realm="gatelodge"'
+
+/** RFC 7617 and RFC 6750, 3: a Bearer that was wrong is told so, one that was not there is not. */
+function challengeTo(authorization: string | undefined): string {
+  const isWrongToken = authorization !== undefined && /^bearer /i.test(authorization)
+  return `Basic realm="gatelodge", charset="UTF-8", ${bearer}${isWrongToken ? ', error="invalid_token"' : ''}`
 }

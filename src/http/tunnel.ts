@@ -9,7 +9,7 @@ import { type Gate, isForwardAuth, type Judged } from './gate.js'
 import type { OpenPassage } from './open-passages.js'
 import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
-import { refusalOf } from './refusal.js'
+import { refusalTo } from './refusal.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
 import { acceptanceOf, asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
@@ -118,8 +118,8 @@ export class Tunnels {
     const verdict = await this.#parts.gate.judge(request)
     if (verdict.kind === 'own') throw new GatelodgeError('not-found')
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
-    const refusal = refusalOf(verdict.decision.outcome)
-    if (refusal !== undefined) throw new GatelodgeError(refusal.error)
+    const refusal = refusalTo(request, verdict)
+    if (refusal !== undefined) throw refusal.error
     const { origins } = verdict.site.settings
     if (!isFromOwnPage(request, this.#parts.applications.scheme, origins ?? [])) {
       throw new GatelodgeError('upgrade.refused')

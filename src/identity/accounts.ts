@@ -43,6 +43,8 @@ export interface Account {
   readonly role: Role
   /** Raised to end every session, pending sign-in and link opened before. */
   readonly generation: number
+  /** Raised to end every app token issued before. Left out: 0. */
+  readonly tokenGeneration?: number
   /** A second factor is required of this account, whatever the installation asks. */
   readonly required: boolean
   /** Lets it through without a second factor, where neither a rule nor the network asks for one. */
@@ -111,7 +113,7 @@ export class Accounts {
 
   /** From the next request on, nothing of this account opens anything. */
   deactivate(id: string): Promise<Account | undefined> {
-    return this.change(id, (account) => ({ ...raised(account), status: 'deactivated' }))
+    return this.change(id, (account) => ({ ...withoutTokens(raised(account)), status: 'deactivated' }))
   }
 
   /** The user can sign in again; what was open before stays closed. */
@@ -168,4 +170,9 @@ export function usableEnrolments({
   methodsOff,
 }: Pick<Account, 'enrolled' | 'methodsOff'>): Account['enrolled'] {
   return methodsOff === undefined ? enrolled : enrolled.filter(({ method }) => !methodsOff.includes(method))
+}
+
+/** The account with every app token ended that was issued before. */
+export function withoutTokens(account: Account): Account {
+  return { ...account, tokenGeneration: (account.tokenGeneration ?? 0) + 1 }
 }

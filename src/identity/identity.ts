@@ -3,6 +3,7 @@ import type { Logger, Passwords, SecondFactor, Store, UserDirectory } from '../c
 import type { Messages } from '../messages/messages.js'
 import { Accounts } from './accounts.js'
 import { Afterwards } from './afterwards.js'
+import { ApiUse } from './api-use.js'
 import { Attempts } from './attempts.js'
 import { BackupCodes } from './backup-codes.js'
 import { Browsers } from './browsers.js'
@@ -20,7 +21,9 @@ import { LoginLinks } from './login-links.js'
 import { NotMe, type Recover } from './not-me.js'
 import { Notices } from './notices.js'
 import { OwnAccount } from './own-account.js'
+import { PasswordStep } from './password-step.js'
 import { PendingSignIns } from './pending.js'
+import { Programs } from './programs.js'
 import { RecoveryCodes } from './recovery-codes.js'
 import { Sealed } from './sealed.js'
 import { SentCodes } from './sent-codes.js'
@@ -29,6 +32,8 @@ import { noForms } from './setting-forms.js'
 import { type FileSettings, type SettingForms, Settings } from './settings.js'
 import { SignIn } from './sign-in.js'
 import { Support } from './support.js'
+import { TokenRates } from './token-rates.js'
+import { type Rate, Tokens } from './tokens.js'
 import { WaysBack } from './ways-back.js'
 
 /** Everything of this room, put together. */
@@ -52,6 +57,10 @@ export interface Identity {
   readonly loginLinks: LoginLinks
   readonly helpDesk: HelpDesk
   readonly support: Support
+  /** App tokens of programs. */
+  readonly tokens: Tokens
+  /** Whom a program's `Authorization` stands for. */
+  readonly programs: Programs
   readonly installation: Installation
   readonly epoch: Epoch
   /** What may be changed while the gateway runs. */
@@ -74,6 +83,8 @@ export async function openIdentity(given: {
   settings: FileSettings
   /** How settings are written that may be changed at run time. Left out: none may. */
   settingForms?: SettingForms
+  /** How often an app token may be used that has no rate of its own. */
+  tokenRate?: Rate | undefined
   /** How long a page may wait for a provider that sends, ms. Left out: as long as is bearable. */
   patience?: number
   now: () => number
@@ -132,6 +143,18 @@ export async function openIdentity(given: {
     backupCodes,
     waysBack,
   })
+  const tokens = new Tokens({ ...parts, accounts, epoch })
+  const use = new ApiUse({ ...parts, tokens })
+  const programs = new Programs({
+    ...parts,
+    tokens,
+    rates: new TokenRates({ store, now }),
+    use,
+    passwordStep: new PasswordStep({ ...parts, accounts, attempts, notices }),
+    accounts,
+    epoch,
+    rate: parts.tokenRate,
+  })
   const linkSignIn = new LinkSignIn({ ...parts, accounts, links, signIn, afterwards })
   return {
     accounts,
@@ -150,11 +173,13 @@ export async function openIdentity(given: {
     loginLinks,
     helpDesk,
     support,
+    tokens,
+    programs,
     installation,
     epoch,
     settings,
     settled: async () => {
-      await Promise.all([afterwards.settled(), sending.settled(), recoveryCodes.settled()])
+      await Promise.all([afterwards.settled(), sending.settled(), recoveryCodes.settled(), use.settled()])
       await notices.settled()
     },
     close: () => {

@@ -4,7 +4,6 @@ import { GatelodgeError } from '../errors.js'
 import type { Account, Accounts } from './accounts.js'
 import type { Attempts, PasswordTry, Receipt } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
-import type { KnownDevice } from './devices.js'
 import { nameHash } from './names.js'
 import type { Notices } from './notices.js'
 import type { PasswordInput } from './outcomes.js'
@@ -18,6 +17,18 @@ export type PasswordVerdict =
       readonly ask: 'none' | 'second-factor' | 'enrol'
     }
   | { readonly right: false /** Set when it was not judged. */; readonly retryAfterSeconds?: number }
+
+/** All that is asked of a sign-in here. */
+export interface PasswordGuess extends Pick<PasswordInput, 'username' | 'password' | 'client' | 'policy'> {
+  /** Sent with a request of a program: API accounts pass, too, and only what is refused is written down here. */
+  readonly isProgram?: boolean
+}
+
+/** Somebody's or something's own budget of wrong passwords, beside that of the name: no stranger can use it up. */
+export interface OwnBudget {
+  readonly id: string
+  readonly nameHash: string
+}
 
 /**
  * The first step. Every kind of no takes the same way: the same reads, one hash, the same number of writes. What went
@@ -45,7 +56,7 @@ export class PasswordStep {
   }
 
   /** @param device of this browser: its own user has a budget there that no stranger can use up */
-  async judge(input: PasswordInput, device?: KnownDevice): Promise<PasswordVerdict> {
+  async judge(input: PasswordGuess, device?: OwnBudget): Promise<PasswordVerdict> {
     const { client } = input
     const named = { nameHash: nameHash(input.username), network: client.network }
     const attempt = device?.nameHash === named.nameHash ? { ...named, deviceId: device.id } : named
@@ -66,13 +77,17 @@ export class PasswordStep {
     }
     const { wasSlowed } = await this.#attempts.passwordWasRight(attempt, spend.receipt)
     await Promise.all([
-      this.#record('success', client, attempt, account),
+      input.isProgram ? undefined : this.#record('success', client, attempt, account),
       this.#recordThrottle('throttle.off', client, attempt, account, wasSlowed ? 0 : undefined),
     ])
     return { right: true, user, account, ask }
   }
 
-  async #check({ username, password }: PasswordInput, attempt: PasswordTry, receipt: Receipt): Promise<Checked> {
+  async #check(
+    { username, password, isProgram }: PasswordGuess,
+    attempt: PasswordTry,
+    receipt: Receipt,
+  ): Promise<Checked> {
     let named: User | undefined
     let account: Account | undefined
     let user: User | undefined
@@ -91,7 +106,7 @@ export class PasswordStep {
     // The account as it was before stays the one to go by: a generation raised meanwhile must not be taken for its own.
     const opened = account?.username === user.username ? account : await this.#open(user, account)
     if (opened.status !== 'active') return { account: opened, reason: opened.status }
-    if (opened.role === 'api') return { account: opened, reason: 'api-account' }
+    if (opened.role === 'api' && isProgram !== true) return { account: opened, reason: 'api-account' }
     return { user, account: opened }
   }
 

@@ -1,0 +1,60 @@
+import { type Address, AddressRanges } from './client-address.js'
+import { PathPattern, pathSegments } from './path-pattern.js'
+import { hostName } from './policy.js'
+import { readings } from './readings.js'
+
+/** Where a credential of a program counts, as it is kept. What is left out is not limited. */
+export interface ScopeSettings {
+  readonly sites?: readonly string[] | undefined
+  readonly methods?: readonly string[] | undefined
+  readonly paths?: readonly string[] | undefined
+  readonly networks?: readonly string[] | undefined
+}
+
+/** What a request has that a scope can be about. */
+export interface ScopedRequest {
+  /** As the request has it, port and all. */
+  readonly host: string | undefined
+  readonly method: string
+  /** Decoded. */
+  readonly path: string
+  readonly address: Address | undefined
+}
+
+/** The part of a request that a scope does not reach. */
+export type Outside = 'site' | 'method' | 'path' | 'network'
+
+/** A scope, compiled. */
+export class Scope {
+  readonly #sites: ReadonlySet<string | undefined> | undefined
+  readonly #methods: ReadonlySet<string> | undefined
+  readonly #paths: readonly PathPattern[] | undefined
+  readonly #networks: AddressRanges | undefined
+
+  /** @throws for a pattern or range that nobody should have kept */
+  constructor({ sites, methods, paths, networks }: ScopeSettings) {
+    this.#sites = sites && new Set(sites.map(hostName))
+    this.#methods = methods && new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
+    this.#paths = paths?.map((path) => new PathPattern(path))
+    this.#networks = networks && AddressRanges.parse(networks)
+  }
+
+  /**
+   * `undefined` when it reaches the request. A path must lie within it however an application may read it, as with rules:
+   * `/reports/..;/admin` is not one of `/reports/**`. An address that cannot be read lies in no network.
+   */
+  outside({ host, method, path, address }: ScopedRequest): Outside | undefined {
+    const name = host === undefined ? undefined : hostName(host)
+    if (this.#sites !== undefined && (name === undefined || !this.#sites.has(name))) return 'site'
+    if (this.#networks !== undefined && (address === undefined || !this.#networks.has(address))) return 'network'
+    if (this.#methods !== undefined && !this.#methods.has(method)) return 'method'
+    return this.#paths !== undefined && !isWithin(this.#paths, path) ? 'path' : undefined
+  }
+}
+
+function isWithin(patterns: readonly PathPattern[], path: string): boolean {
+  return readings(path).every((reading) => {
+    const segments = pathSegments(reading)
+    return patterns.some((pattern) => pattern.matchesSegments(segments))
+  })
+}
