@@ -19,6 +19,7 @@ import { pages } from './http/pages/pages.js'
 import { Templates } from './http/pages/templates.js'
 import { proxySites } from './http/proxy.js'
 import { httpServerOptions, requestIds } from './http/server-options.js'
+import { inOrder, type NamedDirectory } from './identity/directories.js'
 import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
 import { Messages, type MessagesSettings } from './messages/messages.js'
@@ -59,7 +60,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     // Before the second factors: those that send by mail and name no transport of their own use this one.
     const mail = config.mail && (await plugins.load('mail-transports', config.mail))
     if (mail !== undefined) plugins.useMail(mail)
-    const directory = await plugins.load('user-directories', config.users)
+    const directory = inOrder(await openDirectories(plugins, config), log)
     const secondFactors = new Map<string, SecondFactor>()
     for (const method of config.secondFactor.methods) {
       secondFactors.set(method.use, await plugins.load('second-factors', method))
@@ -90,6 +91,17 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     await plugins.close()
     throw fault
   }
+}
+
+/** In the order of the file. The ids of `local` are drawn by chance and stay as they are; all others get a name before them. */
+async function openDirectories(plugins: PluginHost, { users }: Config): Promise<NamedDirectory[]> {
+  const directories: NamedDirectory[] = []
+  for (const reference of 'use' in users ? [users] : users) {
+    const { use, name = use === 'local' ? '' : use } = reference
+    const directory = await plugins.load('user-directories', reference)
+    directories.push({ name, directory })
+  }
+  return directories
 }
 
 /** Messages that are on their way when everything closes have this long: as long as a mail server may take. */

@@ -35,6 +35,11 @@ export interface UserDirectory {
   find(by: UserQuery): Promise<readonly User[]>
   /** Present where the directory can be changed from here: `local` has it, `ldap` does not. */
   readonly writable?: WritableUsers
+  /**
+   * Set where a user can be found only once the right password was given: unknown names are put to it all the same, and
+   * after a right password `find` knows the user.
+   */
+  readonly learns?: true
 }
 
 /**
@@ -62,6 +67,8 @@ export interface WritableUsers {
    * @throws RangeError as `create` does
    */
   check(user: Omit<User, 'id'>, credential?: string | ImportedHash): void
+  /** Whether this user is one of those that can be changed. Left out where all of the directory can. */
+  keeps?(id: string): boolean
   remove(id: string): Promise<boolean>
   /** In order of username, from after the one named. */
   list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly User[]>

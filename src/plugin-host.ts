@@ -83,7 +83,9 @@ export class PluginHost {
     if ('complaint' in found) throw new PluginError(kind, use, [found.complaint])
     const parsed = this.#catalog.parse(found.plugin, reference)
     if ('complaints' in parsed) throw new PluginError(kind, use, parsed.complaints)
-    const built = await this.#build(kind, reference, () => found.plugin.create(parsed.options, this.#lend(kind, use)))
+    const built = await this.#build(kind, reference, () =>
+      found.plugin.create(parsed.options, this.#lend(kind, reference)),
+    )
     if (!isObject(built)) throw new PluginError(kind, use, [complaint('built nothing: its create returned no object')])
     if (typeof built.close === 'function') await this.#keep({ name: `${kind}/${use}`, close: () => built.close?.() })
     // The plugin says by its kind what it builds; TypeScript cannot follow a name through a file.
@@ -107,9 +109,12 @@ export class PluginHost {
     }
   }
 
-  #lend(kind: PluginKind, use: string): Host {
+  #lend(kind: PluginKind, { use, name }: PluginReference): Host {
     const { now, log, passwords } = this.#settings
-    const store = new ScopedStore(() => this.#storeFor(kind), `plugin:${kind}:${encodeURIComponent(use)}:`)
+    // Two directories of one kind keep their own things, too.
+    const part = kind === 'user-directories' && typeof name === 'string' ? `@${encodeURIComponent(name)}` : ''
+    const scope = `plugin:${kind}:${encodeURIComponent(use)}${part}:`
+    const store = new ScopedStore(() => this.#storeFor(kind), scope)
     const load: Host['load'] = (kind, reference) => this.load(kind, reference)
     return { now: () => now(), log, store, passwords, mail: this.#mail, load }
   }

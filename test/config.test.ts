@@ -12,6 +12,7 @@ import { distance, nearest } from '../src/config/nearest.js'
 import { formatProblem } from '../src/config/problem.js'
 import { parseDuration } from '../src/config/scalars.js'
 import { type Config, settingsSchema } from '../src/config/schema.js'
+import { ownPlugins } from '../src/plugin-host/find-plugin.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const directory = t.testdir({ 'secret.txt': 's3cr3t-from-file\n', templates: {}, 'not-pem.txt': 'x' })
@@ -750,7 +751,7 @@ t.test('gatelodge check says that a file is fine, or everything that is wrong, w
     | ^^^^
 
 gatelodge.yaml:3:15  users.use: names no plugin there is
-  accepted: htpasswd, local, a path that starts with ./, an npm package installed beside this file
+  accepted: ${ownPlugins('user-directories').join(', ')}, a path that starts with ./, an npm package installed beside this file
   did you mean "local"?
   3 | users: { use: locl }
     |               ^^^^

@@ -164,8 +164,13 @@ async function* everybody({ directory, accounts }: UserRooms): AsyncGenerator<{ 
       const account = await accounts.find(user.id)
       yield account === undefined ? { user } : { user, account }
     }
-    if (page.length === 0) return
+    if (page.length === 0) break
     after = page.at(-1)?.username
+  }
+  // And who has signed in from a directory that cannot be listed.
+  const { keeps } = directory.writable
+  for await (const account of accounts.all()) {
+    if (keeps?.(account.id) === false) yield { user: { ...account, groups: [] }, account }
   }
 }
 

@@ -22,13 +22,17 @@ export async function checkPlugins(root: Place, locator: Locator, catalog: Plugi
 
 function referencesIn(root: Place): ReadonlyArray<readonly [Path, PluginKind]> {
   const fixed: ReadonlyArray<readonly [Path, PluginKind]> = [
-    [['users'], 'user-directories'],
     [['mail'], 'mail-transports'],
     [['store'], 'stores'],
   ]
   const methods = root.children.get('secondFactor')?.children.get('methods')?.children.keys() ?? []
   const factors = [...methods].map((index) => [['secondFactor', 'methods', index], 'second-factors'] as const)
-  return [...fixed, ...factors].filter(([path]) => placeAt(root, path).depth === path.length)
+  const users = root.children.get('users')
+  const listed = Array.isArray(users?.value)
+    ? [...(users?.children.keys() ?? [])].map((index) => ['users', index])
+    : [['users']]
+  const directories = listed.map((path) => [path, 'user-directories'] as const)
+  return [...fixed, ...directories, ...factors].filter(([path]) => placeAt(root, path).depth === path.length)
 }
 
 function isReference(value: unknown): value is { readonly use: string } {

@@ -26,6 +26,7 @@ export function checkTogether(value: unknown, baseDirectory: string, lineOf: (pa
     ...checkNetworks(listOf(top['networks']), ['networks'], lineOf),
     ...checkGrace(entriesOf(top['secondFactor'])),
     ...checkMethods(top),
+    ...checkDirectories(listOf(top['users'])),
     ...checkTemplates(top['templates'], baseDirectory),
   ]
 }
@@ -301,6 +302,21 @@ function checkMethods(top: Entries): Complaint[] {
     }
   }
   return complaints
+}
+
+/** Ids begin with these names: two directories of one name would share accounts. */
+function checkDirectories(users: readonly unknown[]): Complaint[] {
+  const seen = new Set<unknown>()
+  return users.flatMap((entry, index) => {
+    const { use, name = use } = entriesOf(entry)
+    const isTaken = name !== undefined && seen.has(name)
+    seen.add(name)
+    if (!isTaken) return []
+    const message = use === 'local' ? 'is listed twice' : 'has the same name as a directory before it'
+    return [
+      { path: ['users', index], at: 'value', message, accepted: 'a name of its own, as in name: second' } as const,
+    ]
+  })
 }
 
 function checkTemplates(value: unknown, baseDirectory: string): Complaint[] {

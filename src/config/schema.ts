@@ -215,6 +215,20 @@ const stop = z
     deadlineSeconds: deadline,
   }))
 
+const directory = z
+  .looseObject({
+    use: z.string().min(1).describe('Which one: a name of ours, a path that starts with ./, or an npm package.'),
+    name: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,30}$/)
+      .meta({ accepts: 'small letters, digits and hyphens, as in office-ldap' })
+      .exactOptional()
+      .describe(
+        'What the ids of its users begin with, where two directories are of one kind; what `use` says otherwise.',
+      ),
+  })
+  .meta({ pluginKind: 'user-directories' })
+
 /** What YAML may say. The output still lacks line numbers and has paths as they were written. */
 export const settingsSchema = z.strictObject({
   name: line(60).default('Gatelodge').describe('What users know this service as, on pages and in messages.'),
@@ -231,7 +245,12 @@ export const settingsSchema = z.strictObject({
   sending: sending.prefault({}).describe('How many codes, links and messages may be sent.'),
   session: session.prefault({}).describe('How long people stay signed in.'),
   tokens: tokens.prefault({}).describe('App tokens of programs.'),
-  users: pluginReference('user-directories').prefault({ use: 'local' }).describe('Where users and passwords are kept.'),
+  users: z
+    .union([directory, z.array(directory).min(1).max(16)])
+    .prefault({ use: 'local' })
+    .describe(
+      'Where users and passwords are kept: one directory, or several, of which the first that knows a name counts.',
+    ),
   mail: pluginReference('mail-transports').exactOptional().describe('How mail is sent.'),
   store: pluginReference('stores').prefault({ use: 'embedded' }).describe('Where sessions and accounts are kept.'),
   templates: filePath()

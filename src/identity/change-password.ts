@@ -2,6 +2,7 @@ import type { Audit } from '../audit/audit.js'
 import type { Store, User, UserDirectory } from '../contracts.js'
 import type { Account, Accounts } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
+import { isWritable } from './directories.js'
 import type { Notices } from './notices.js'
 import { type PasswordFault, passwordFault } from './password-rules.js'
 import { Records } from './records.js'
@@ -52,15 +53,15 @@ export class ChangePassword {
     this.#underway = new Records(parts.store, 'changing-password/')
   }
 
-  /** Whether passwords are kept where they can be changed from here. */
-  get isPossible(): boolean {
-    return this.#parts.directory.writable !== undefined
+  /** Whether this user's password is kept where it can be changed from here. */
+  isPossible(id: string): boolean {
+    return isWritable(this.#parts.directory, id)
   }
 
   /** @throws `password.busy`; nothing was changed then */
   async change(wanted: NewPassword): Promise<ChangePasswordOutcome> {
     const { user, password } = wanted
-    if (!this.isPossible) return { outcome: 'elsewhere' }
+    if (!this.isPossible(user.id)) return { outcome: 'elsewhere' }
     const fault = passwordFault(password, user.username)
     if (fault !== undefined) return { outcome: 'refused', fault }
     // One at a time: of a form sent twice, the password of one and the sessions of the other must not be what remains.

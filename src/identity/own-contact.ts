@@ -6,6 +6,7 @@ import type { Messages } from '../messages/messages.js'
 import { codeLifetimeSeconds, type Sending } from '../messages/sending.js'
 import { cleanAnswer } from './answer.js'
 import type { ClientFacts } from './client-facts.js'
+import { isWritable } from './directories.js'
 import { missingProof } from './fresh-proof.js'
 import type { Notices } from './notices.js'
 import { Records } from './records.js'
@@ -80,9 +81,9 @@ export class OwnContact {
     this.#waiting = new Records(parts.store, 'contact/')
   }
 
-  /** Whether the directory is ours to change. */
-  get isPossible(): boolean {
-    return this.#parts.directory.writable !== undefined
+  /** Whether the directory is ours to change, for this user. */
+  isPossible({ account }: OpenSession): boolean {
+    return isWritable(this.#parts.directory, account.id)
   }
 
   /** As the directory has it now. */
@@ -107,7 +108,7 @@ export class OwnContact {
   ): Promise<ChangeContactOutcome> {
     const { messages, now } = this.#parts
     if (missingProof(open, now())) return { outcome: 'unproven' }
-    if (!this.isPossible) return { outcome: 'refused', fault: 'elsewhere' }
+    if (!this.isPossible(open)) return { outcome: 'refused', fault: 'elsewhere' }
     const value = what === 'email' ? mailAddress(typed) : mobileNumber(typed)
     if (value === undefined) return { outcome: 'refused', fault: 'malformed' }
     const user = await this.read(open)

@@ -28,8 +28,8 @@ export class OwnPassword {
     this.#parts = parts
   }
 
-  get isPossible(): boolean {
-    return this.#parts.changePassword.isPossible
+  isPossible({ account }: OpenSession): boolean {
+    return this.#parts.changePassword.isPossible(account.id)
   }
 
   /** @throws `password.busy`; nothing was changed then */

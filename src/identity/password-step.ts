@@ -83,11 +83,9 @@ export class PasswordStep {
     return { right: true, user, account, ask }
   }
 
-  async #check(
-    { username, password, isProgram }: PasswordGuess,
-    attempt: PasswordTry,
-    receipt: Receipt,
-  ): Promise<Checked> {
+  /** @param isNew the directory has just learned of this user */
+  async #check(guess: PasswordGuess, attempt: PasswordTry, receipt: Receipt, isNew = false): Promise<Checked> {
+    const { username, password, isProgram } = guess
     let named: User | undefined
     let account: Account | undefined
     let user: User | undefined
@@ -99,6 +97,10 @@ export class PasswordStep {
     } catch (error) {
       await this.#attempts.passwordWasNotJudged(attempt, receipt)
       throw error instanceof GatelodgeError ? error : new GatelodgeError('directory.unavailable', { cause: error })
+    }
+    // Judged once more now that there is an account to look at first: it may have been deactivated long ago.
+    if (named === undefined && user !== undefined && this.#directory.learns && !isNew) {
+      return this.#check(guess, attempt, receipt, true)
     }
     if (named === undefined) return { reason: 'unknown-user' }
     // Gone, renamed or given to somebody else while the password was judged counts as wrong.

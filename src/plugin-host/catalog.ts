@@ -105,8 +105,15 @@ function isPlugin(value: unknown): value is FoundPlugin {
   )
 }
 
-function parseOptions({ options: schema }: FoundPlugin, reference: PluginReference) {
-  const { use: _, ...options } = reference
+/** The plugin's own: `use` is not, nor what the file calls one directory of several. */
+function ownOptions(kind: string, { use: _, ...options }: PluginReference): Readonly<Record<string, unknown>> {
+  if (kind !== 'user-directories') return options
+  const { name: _name, ...rest } = options
+  return rest
+}
+
+function parseOptions({ kind, options: schema }: FoundPlugin, reference: PluginReference) {
+  const options = ownOptions(kind, reference)
   try {
     const result = schema.safeParse(options)
     if (result.success) return { options: result.data }

@@ -5,9 +5,10 @@ import bcrypt from 'bcryptjs'
 import t from 'tap'
 import htpasswd from '../../plugins/user-directories/htpasswd.js'
 import local from '../../plugins/user-directories/local.js'
-import type { Json, Store } from '../../src/contracts.js'
+import type { Json, Store, UserDirectory } from '../../src/contracts.js'
+import { inOrder } from '../../src/identity/directories.js'
 import { Clock, emptyStore, identityHost } from '../identity/rooms.js'
-import { build } from '../support/lent-host.js'
+import { build, lentHost } from '../support/lent-host.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { type DirectoryUnderTest, userDirectoryContract, writableDirectoryContract } from './user-directory.js'
 
@@ -46,6 +47,44 @@ t.test('htpasswd keeps the contract', async (t) => {
     },
   })
 })
+
+t.test('several directories keep the contract as one', async (t) => {
+  userDirectoryContract(t, {
+    async open(t, user, typed) {
+      const { directory: first } = await openLocal(t)
+      const { directory: last, users } = await openLocal(t)
+      await users.create(user, typed)
+      return inOrder(
+        [
+          { name: '', directory: first },
+          { name: 'last', directory: readOnly(last) },
+        ],
+        lentHost().log,
+      )
+    },
+  })
+  writableDirectoryContract(t, {
+    async open(t, user, typed) {
+      const { directory } = await openLocal(t)
+      await directory.writable?.create(user, typed)
+      const { directory: behind } = await openLocal(t)
+      return inOrder(
+        [
+          { name: 'here', directory },
+          { name: 'there', directory: readOnly(behind) },
+        ],
+        lentHost().log,
+      )
+    },
+  })
+})
+
+function readOnly(directory: UserDirectory): UserDirectory {
+  return {
+    verifyPassword: (username, password) => directory.verifyPassword(username, password),
+    find: (by) => directory.find(by),
+  }
+}
 
 t.test('cut off after any of its writes, nothing of a user is half done', async (t) => {
   const works: Record<string, (users: Awaited<ReturnType<typeof openLocal>>['users'], id: string) => Promise<unknown>> =

@@ -3,7 +3,7 @@ import type { ChangeContactOutcome, Contact, ContactDone } from '../../../identi
 import type { OpenSession } from '../../../identity/sessions.js'
 import { showExpired } from '../refusals.js'
 import type { Visit } from '../visit.js'
-import { loadOwn, loadProven, loadSubmitted, proveFirst } from './standing.js'
+import { loadProven, loadProvenWhere, loadSubmitted, proveFirst } from './standing.js'
 
 const PAGE = '/account/contact'
 const CONFIRM = '/account/contact/confirm'
@@ -11,7 +11,7 @@ const CONFIRM = '/account/contact/confirm'
 /** Mail address and mobile number. */
 export async function showContact(visit: Visit): Promise<FastifyReply> {
   const { own } = visit.parts
-  const { open, elsewhere } = await (own.contact.isPossible ? loadProven : loadOwn)(visit, PAGE)
+  const { open, elsewhere } = await loadProvenWhere(visit, PAGE, (session) => own.contact.isPossible(session))
   if (open === undefined) return elsewhere
   return visit.page('account-contact', await form(visit, open))
 }
@@ -76,7 +76,7 @@ async function form(visit: Visit, open: OpenSession): Promise<object> {
   return {
     token: visit.formToken('contact', visit.sessionToken),
     username: open.account.username,
-    isPossible: own.contact.isPossible,
+    isPossible: own.contact.isPossible(open),
     email,
     mobile,
   }

@@ -17,7 +17,7 @@ export async function showAccount(visit: Visit): Promise<FastifyReply> {
     username,
     email,
     mobile,
-    canChange: own.contact.isPossible,
+    canChange: own.contact.isPossible(open),
     methods: methods(visit, open, user),
   })
 }

@@ -4,13 +4,13 @@ import { LOGIN_LINK } from '../../../identity/factors.js'
 import type { OpenSession } from '../../../identity/sessions.js'
 import { showExpired } from '../refusals.js'
 import type { Visit } from '../visit.js'
-import { loadOwn, loadProven, loadSubmitted, proveFirst } from './standing.js'
+import { loadProvenWhere, loadSubmitted, proveFirst } from './standing.js'
 
 const PAGE = '/account/password'
 
 export async function showPassword(visit: Visit): Promise<FastifyReply> {
   const { own } = visit.parts
-  const { open, elsewhere } = await (own.password.isPossible ? loadProven : loadOwn)(visit, PAGE)
+  const { open, elsewhere } = await loadProvenWhere(visit, PAGE, (session) => own.password.isPossible(session))
   if (open === undefined) return elsewhere
   return visit.page('account-password', form(visit, open))
 }
@@ -42,12 +42,13 @@ export async function submitPassword(visit: Visit): Promise<FastifyReply> {
   return visit.goTo(`${visit.own('/account')}?done=password`)
 }
 
-function form(visit: Visit, { account, session }: OpenSession): object {
+function form(visit: Visit, open: OpenSession): object {
+  const { account, session } = open
   return {
     /** Came by the login helper's or support's link, and may not know the password that stands now. */
     byLink: session.via[0] === LOGIN_LINK,
     token: visit.formToken('password', visit.sessionToken),
     username: account.username,
-    isPossible: visit.parts.own.password.isPossible,
+    isPossible: visit.parts.own.password.isPossible(open),
   }
 }

@@ -27,6 +27,16 @@ export async function loadProven(visit: Visit, page: string): Promise<Standing> 
   return { elsewhere: await proveFirst(visit, page) }
 }
 
+/** The same where there is something to change for this user; else for looking. */
+export async function loadProvenWhere(
+  visit: Visit,
+  page: string,
+  isPossible: (open: OpenSession) => boolean,
+): Promise<Standing> {
+  const standing = await loadOwn(visit, page)
+  return standing.open !== undefined && isPossible(standing.open) ? loadProven(visit, page) : standing
+}
+
 /** The same for a form that was sent: it must have been read by this browser, too. */
 export async function loadSubmitted(visit: Visit, page: string, purpose: FormPurpose): Promise<Standing> {
   const standing = await loadOwn(visit, page)
