@@ -2,13 +2,14 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { AddressRanges } from './access/client-address.js'
 import { Policy } from './access/policy.js'
 import { Audit } from './audit/audit.js'
+import { Refusals } from './audit/refusals.js'
 import { settingForms } from './config/runtime-settings.js'
 import type { Config } from './config/schema.js'
 import type { Logger, SecondFactor, Store, UserDirectory } from './contracts.js'
 import { Applications, type ProxySite } from './http/application.js'
 import { Cookies } from './http/cookies.js'
 import { SiteEntrance } from './http/entrance.js'
-import { ErrorAnswers } from './http/errors.js'
+import { ErrorAnswers, type MalformedFault } from './http/errors.js'
 import { FormTokens } from './http/form-token.js'
 import { forwardAuth } from './http/forward-auth.js'
 import { Gate, type ProgramFinder } from './http/gate.js'
@@ -17,8 +18,9 @@ import { Assets } from './http/pages/assets.js'
 import { errorPage } from './http/pages/error-page.js'
 import { pages } from './http/pages/pages.js'
 import { Templates } from './http/pages/templates.js'
-import { proxySites } from './http/proxy.js'
+import { type OnStopped, proxySites } from './http/proxy.js'
 import { httpServerOptions, requestIds } from './http/server-options.js'
+import { stoppedRequest, whereFrom } from './http/stopped.js'
 import { inOrder, type NamedDirectory } from './identity/directories.js'
 import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
@@ -39,6 +41,8 @@ export interface House extends Surroundings {
   readonly directory: UserDirectory
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly audit: Audit
+  /** Requests that were stopped, as they are written down. */
+  readonly refusals: Refusals
   readonly messages: Messages
   readonly identity: Identity
   close(): Promise<void>
@@ -67,6 +71,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     }
 
     const audit = new Audit({ store, log, now })
+    const refusals = new Refusals({ audit, store, log, now })
     const said = { factors: secondFactors, mail, store, audit, log, now, settings: messagesSettings(config) }
     const messages = new Messages(said)
     const settings = fileSettings(config)
@@ -80,13 +85,13 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
 
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
-      const settled = identity.settled().then(() => messages.settled())
+      const settled = identity.settled().then(() => Promise.all([messages.settled(), refusals.close()]))
       if (!(await endsWithin(SETTLE_MS, settled))) log.warn({ afterMs: SETTLE_MS }, 'messages on their way were cut')
       identity.close()
       await audit.settled()
       await plugins.close()
     }
-    return { config, log, now, store, directory, secondFactors, audit, messages, identity, close }
+    return { config, log, now, store, directory, secondFactors, audit, refusals, messages, identity, close }
   } catch (fault) {
     await plugins.close()
     throw fault
@@ -112,7 +117,7 @@ export async function buildGateway(
   house: House,
   { isStopping = () => false }: { isStopping?: () => boolean } = {},
 ): Promise<FastifyInstance> {
-  const { config, log, now, store, secondFactors, identity } = house
+  const { config, log, now, store, secondFactors, identity, refusals } = house
   const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation, settings } =
     identity
   const { prefix } = config
@@ -130,15 +135,22 @@ export async function buildGateway(
   const templates = new Templates(config.templates)
   const look = { prefix, productName: config.name, secure, templates, assets: new Assets(config.templates) }
   const requestId = requestIds()
-  const errors = new ErrorAnswers({ log, requestId, render: errorPage(look) })
+  const onMalformed = ({ code, request, peer, requestId }: MalformedFault) =>
+    refusals.malformed({ code, requestId, ...whereFrom(request === undefined ? peer : gate.client(request)) })
+  const onStopped: OnStopped = (request, id, stopped) => {
+    if (stopped.kind === 'judged' || stopped.error === 'access.denied') {
+      refusals.note(stoppedRequest(gate, request, id, stopped))
+    }
+  }
+  const errors = new ErrorAnswers({ log, requestId, render: errorPage(look), onMalformed })
   const applications = new Applications(policy.sites, secure ? 'https' : 'http', prefix)
 
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)
-  await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded })
+  await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded, onStopped })
   const peers = AddressRanges.parse(config.forwardAuth.peers ?? config.trustedProxies)
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
-  await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading })
+  await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading, onStopped })
   await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)

@@ -43,6 +43,8 @@ export interface SiteSettings {
   readonly rules: readonly RuleSettings[]
   /** Beside those of the installation: the stricter of the two has the say. */
   readonly networks?: readonly NetworkSettings[] | undefined
+  /** `false`: what is decided is written down, and everything passes. */
+  readonly enforce?: boolean
   readonly line: number
 }
 

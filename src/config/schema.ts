@@ -108,6 +108,9 @@ const site = z.strictObject({
     .max(1_000)
     .default([])
     .describe('Client networks at this site, beside those of the installation; the stricter has the say.'),
+  enforce: flag()
+    .default(true)
+    .describe('Whether requests that may not pass are stopped; false: they are only written down.'),
   rules: z.array(ruleSchema).max(2_000).default([]).describe('The first that fits decides; signed-in where none does.'),
 })
 

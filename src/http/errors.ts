@@ -5,6 +5,7 @@ import type { Logger } from '../contracts.js'
 import { type ErrorCode, errors, GatelodgeError } from '../errors.js'
 import { endAfterBody } from './linger.js'
 import { type Asked, hasBody, wantsPage } from './page-load.js'
+import { isMalformed } from './stopped.js'
 
 /** What is told about an error; nothing of it is secret. */
 export interface ErrorFacts {
@@ -29,6 +30,17 @@ export interface ErrorAnswersSettings {
   readonly render?: RenderError | undefined
   /** What a 401 asks for. */
   readonly challenge?: string
+  /** Told of what was no request, or none that could be judged. Must not throw. */
+  readonly onMalformed?: ((fault: MalformedFault) => void) | undefined
+}
+
+export interface MalformedFault {
+  readonly code: ErrorCode
+  readonly requestId: string
+  /** `undefined` where there are only bytes. */
+  readonly request: IncomingMessage | undefined
+  /** Address of the peer. */
+  readonly peer: string | undefined
 }
 
 const defaultRetrySeconds = 5
@@ -53,13 +65,15 @@ export class ErrorAnswers {
   readonly #requestId: () => string
   readonly #render: RenderError | undefined
   readonly #challenge: string
+  readonly #onMalformed: ((fault: MalformedFault) => void) | undefined
   readonly #leaving = new WeakSet<Socket>()
 
-  constructor({ log, requestId, render, challenge }: ErrorAnswersSettings) {
+  constructor({ log, requestId, render, challenge, onMalformed }: ErrorAnswersSettings) {
     this.#log = log
     this.#requestId = requestId
     this.#render = render
     this.#challenge = challenge ?? 'Cookie realm="gatelodge"'
+    this.#onMalformed = onMalformed
   }
 
   /**
@@ -77,6 +91,9 @@ export class ErrorAnswers {
   ): void {
     const facts = this.#facts(error, requestId)
     if (facts.status >= 500) this.#log.error({ requestId, code: facts.code, err: error }, 'request failed')
+    if (isMalformed(facts.code)) {
+      this.#onMalformed?.({ code: facts.code, requestId, request, peer: request.socket.remoteAddress })
+    }
     if (response.headersSent || response.destroyed) {
       response.destroy()
       return
@@ -144,6 +161,10 @@ export class ErrorAnswers {
     const known = otherNames[error.code ?? '']
     const facts = this.#facts(new GatelodgeError(known ?? 'request.malformed'), this.#requestId())
     this.#log.debug({ requestId: facts.requestId, code: facts.code, reason: error.code }, 'request refused')
+    if (isMalformed(facts.code)) {
+      const { code, requestId } = facts
+      this.#onMalformed?.({ code, requestId, request: undefined, peer: socket.remoteAddress })
+    }
     // Closed at once, a connection with bytes still to be read is reset, and the answer lost with it.
     this.#leaving.add(socket)
     socket.end(plainAnswer(facts))

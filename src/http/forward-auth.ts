@@ -8,6 +8,7 @@ import { type Gate, isForwardAuth, type Judged, rawTarget } from './gate.js'
 import { isFromOwnPage } from './origin.js'
 import { type OriginalRequest, originalRequest } from './original-request.js'
 import { isPageLoad } from './page-load.js'
+import { isStopped, type OnStopped } from './proxy.js'
 import { refusalTo } from './refusal.js'
 
 export interface ForwardAuthParts {
@@ -18,6 +19,7 @@ export interface ForwardAuthParts {
   readonly peers: AddressRanges
   /** Whose `X-Forwarded-For` counts: those that may ask, and what stands in front of them. */
   readonly trusted: AddressRanges
+  readonly onStopped?: OnStopped | undefined
 }
 
 /**
@@ -46,6 +48,7 @@ async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { ra
     original = readOriginal(parts, raw)
     const judging = parts.gate.judge(original)
     const verdict = judging instanceof Promise ? await judging : judging
+    if (isStopped(verdict)) parts.onStopped?.(original, id, verdict)
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
     if (verdict.kind === 'judged') answerJudged(parts, verdict, original, raw, response, id)
     else if (isForwardAuth(verdict.target.path.slice(parts.gate.prefix.length))) throw new GatelodgeError('not-found')
@@ -76,11 +79,12 @@ function answerJudged(
   const refusal = refusalTo(original, judged)
   if (refusal === undefined) {
     if (application.headers.hasAlias(original.rawHeaders)) throw new GatelodgeError('request.malformed')
-    if (isWebSocket(original) && !isFromOwnPage(original, original.scheme, judged.site.settings.origins ?? [])) {
-      throw new GatelodgeError('upgrade.refused')
-    }
+    const { origins, enforce } = judged.site.settings
+    const isForeign = isWebSocket(original) && !isFromOwnPage(original, original.scheme, origins ?? [])
+    if (isForeign && enforce !== false) throw new GatelodgeError('upgrade.refused')
+    const named = isForeign ? { ...judged, session: undefined } : judged
     const headers = [
-      ...applications.answerFor(application, original, judged),
+      ...applications.answerFor(application, original, named),
       ...Object.entries(judged.headers ?? {}).flat(),
     ]
     allow(response, headers, requestId)

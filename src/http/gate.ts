@@ -78,6 +78,11 @@ export interface Judged<S extends SiteSettings = SiteSettings> {
   readonly outside?: Outside | undefined
   /** Said with the answer, in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /**
+   * On a site that is only observed: what the request would have met, and who it came from. It passes, and nobody is said to be
+   * behind it.
+   */
+  readonly observed?: { readonly decision: Decision; readonly session: OpenSession | undefined }
 }
 
 export interface GateParts<S extends SiteSettings> {
@@ -89,6 +94,8 @@ export interface GateParts<S extends SiteSettings> {
   readonly prefix: string
   readonly cookies: Cookies
   readonly now: () => number
+  /** In place of the one there is, for whoever wants to see what it is asked. */
+  readonly decide?: typeof decide
 }
 
 const rememberedPeers = 4096
@@ -101,8 +108,11 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   /** Who sent requests with credentials, which are costly to look at again while the request lasts. */
   readonly #programs = new WeakMap<Judgeable, OpenProgram>()
 
+  readonly #decide: typeof decide
+
   constructor(parts: GateParts<S>) {
     this.#parts = parts
+    this.#decide = parts.decide ?? decide
   }
 
   get prefix(): string {
@@ -200,7 +210,7 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     const { policy, now } = this.#parts
     const { site, rule, target, client } = facts
     const at = now()
-    const decision = decide({
+    const decision = this.#decide({
       rule,
       network: policy.network(client, site),
       method: request.method ?? '',
@@ -213,6 +223,12 @@ export class Gate<S extends SiteSettings = SiteSettings> {
       secondFactor: policy.secondFactor,
       now: at,
     })
+    if (decision.outcome !== 'allow' && site.settings.enforce === false) {
+      // Whoever is not let in by what was decided must not be named to the application as if they were.
+      const passes: Decision = { ...decision, outcome: 'allow' }
+      const observed = { decision, session }
+      return { kind: 'judged', site, rule, target, client, decision: passes, session: undefined, observed }
+    }
     return { kind: 'judged', site, rule, target, client, decision, session }
   }
 }

@@ -95,7 +95,8 @@ export class OpenPassages {
   async #isAllowed(request: IncomingMessage): Promise<boolean | undefined> {
     try {
       const verdict = await this.#gate.judge(request)
-      return verdict.kind === 'judged' && verdict.decision.outcome === 'allow'
+      // On a site that is only observed, too: what was let in in somebody's name must not outlive that.
+      return verdict.kind === 'judged' && verdict.decision.outcome === 'allow' && verdict.observed === undefined
     } catch {
       return undefined
     }

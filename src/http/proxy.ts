@@ -6,7 +6,7 @@ import type { Policy, Site } from '../access/policy.js'
 import { GatelodgeError } from '../errors.js'
 import { type Applications, noUpstream, type ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
-import type { Gate, Judged, Verdict } from './gate.js'
+import type { Gate, Judgeable, Judged, Verdict } from './gate.js'
 import { OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
 import { refusalTo } from './refusal.js'
@@ -21,8 +21,21 @@ export interface ProxyParts {
   /** Calls the listener whenever a session may have ended, and gives what stops that. */
   readonly onEnded?: ((listener: () => void) => () => void) | undefined
   readonly tunnelLimits?: TunnelLimits | undefined
-  /** Told of every request that was judged; must not throw. */
-  readonly onJudged?: (request: FastifyRequest, judged: Judged<ProxySite>) => void
+  /** Told of every request that may not pass, or would not if its site were enforced. Must not throw. */
+  readonly onStopped?: OnStopped | undefined
+}
+
+/** @param stopped what was judged, or refused before there was anything to judge */
+export type OnStopped = (
+  request: Judgeable,
+  requestId: string,
+  stopped: Exclude<Verdict<ProxySite>, { kind: 'own' }>,
+) => void
+
+/** Whether it may not pass, or would not if its site were enforced. */
+export function isStopped(verdict: Verdict<ProxySite>): verdict is Exclude<Verdict<ProxySite>, { kind: 'own' }> {
+  if (verdict.kind !== 'judged') return verdict.kind === 'refused'
+  return verdict.decision.outcome !== 'allow' || verdict.observed !== undefined
 }
 
 declare module 'fastify' {
@@ -105,10 +118,11 @@ type Done = (error?: Error) => void
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: Done) => void
 
 /** Every request of whatever route meets the gate here, those to no route too. */
-function judgeFirst({ gate, errors }: ProxyParts): Hook {
+function judgeFirst({ gate, errors, onStopped }: ProxyParts): Hook {
   const act = (verdict: Verdict<ProxySite>, request: FastifyRequest, reply: FastifyReply, done: Done) => {
     request.verdict = verdict
     if (verdict.kind === 'refused') {
+      onStopped?.(request.raw, request.id, verdict)
       done(new GatelodgeError(verdict.error))
       return
     }
@@ -135,15 +149,15 @@ function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: Er
 }
 
 function passThrough(parts: ProxyParts): Hook {
-  const { applications, errors, onJudged } = parts
+  const { applications, errors, onStopped } = parts
   return (request, reply, done) => {
     const { verdict, raw } = request
     if (verdict?.kind !== 'judged') {
       done(new GatelodgeError('not-found'))
       return
     }
-    onJudged?.(request, verdict)
     reply.hijack()
+    if (isStopped(verdict)) onStopped?.(raw, request.id, verdict)
     const refusal = refusalTo(raw, verdict)
     if (refusal !== undefined) {
       refuse(refusal, verdict, request, reply, parts)

@@ -9,6 +9,7 @@ import { type Gate, isForwardAuth, type Judged } from './gate.js'
 import type { OpenPassage } from './open-passages.js'
 import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
+import { isStopped, type OnStopped } from './proxy.js'
 import { refusalTo } from './refusal.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
@@ -30,6 +31,7 @@ export interface TunnelParts {
   readonly errors: ErrorAnswers
   readonly requestId: () => string
   readonly limits?: TunnelLimits | undefined
+  readonly onStopped?: OnStopped | undefined
 }
 
 const perSite = 1000
@@ -94,7 +96,7 @@ export class Tunnels {
     const requestId = this.#parts.requestId()
     this.#entering += 1
     try {
-      const judged = await this.#judge(request)
+      const judged = await this.#judge(request, requestId)
       if (socket.destroyed) return
       this.#open(request, socket, head, judged, requestId)
     } catch (error) {
@@ -110,21 +112,32 @@ export class Tunnels {
     return url.startsWith(prefix) && isForwardAuth(url.slice(prefix.length).split('?', 1)[0] ?? '')
   }
 
-  async #judge(request: IncomingMessage): Promise<Judged<ProxySite>> {
+  async #judge(request: IncomingMessage, requestId: string): Promise<Judged<ProxySite>> {
     const fault = faultOf(request)
     if (fault !== undefined) throw new GatelodgeError(fault)
     // A body would be taken for frames by one side and for a request by another.
     if (!isWellFormed(request) || hasBody(request)) throw new GatelodgeError('request.malformed')
     const verdict = await this.#parts.gate.judge(request)
     if (verdict.kind === 'own') throw new GatelodgeError('not-found')
+    const { onStopped } = this.#parts
+    if (isStopped(verdict)) onStopped?.(request, requestId, verdict)
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
     const refusal = refusalTo(request, verdict)
     if (refusal !== undefined) throw refusal.error
     const { origins } = verdict.site.settings
-    if (!isFromOwnPage(request, this.#parts.applications.scheme, origins ?? [])) {
-      throw new GatelodgeError('upgrade.refused')
+    if (isFromOwnPage(request, this.#parts.applications.scheme, origins ?? [])) return verdict
+    // Another page may have opened it: on a site that is only observed it passes, but not in anybody's name.
+    if (verdict.site.settings.enforce === false) {
+      const reason = 'the connection was opened from a page of another origin'
+      const observed: Judged<ProxySite> = {
+        ...verdict,
+        session: undefined,
+        observed: { decision: { ...verdict.decision, outcome: 'deny', reason }, session: verdict.session },
+      }
+      if (verdict.observed === undefined) onStopped?.(request, requestId, observed)
+      return observed
     }
-    return verdict
+    throw new GatelodgeError('upgrade.refused')
   }
 
   #open(request: IncomingMessage, socket: Socket, head: Buffer, judged: Judged<ProxySite>, requestId: string): void {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { buildGateway, type House, openHouse, type Surroundings } from '../app.js'
+import { warningsAbout } from '../commands/check.js'
 import type { Config } from '../config/schema.js'
 
 /** Everything that is built from one reading of the configuration: the house, and its door without a listener. */
@@ -17,6 +18,7 @@ export async function openGeneration(
   surroundings: Surroundings,
   isStopping: () => boolean,
 ): Promise<Generation> {
+  for (const warning of warningsAbout(config)) surroundings.log.warn({}, `line ${warning}`)
   const house = await openHouse(config, surroundings)
   try {
     const server = await buildGateway(house, { isStopping })
