@@ -124,7 +124,10 @@ export async function buildGateway(
   const secure = config.publicUrl.startsWith('https:')
 
   const policy = new Policy<ProxySite>(config)
-  const follow = () => policy.follow(settings.current())
+  const follow = () => {
+    const { networks, secondFactor } = settings.current()
+    policy.follow({ networks, secondFactor: { ...config.secondFactor, ...secondFactor } })
+  }
   settings.onChange(follow)
   follow()
   const cookies = new Cookies({ secure })
