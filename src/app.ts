@@ -81,6 +81,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       settings,
       settingForms: settingForms(config),
       tokenRate: config.tokens.rate,
+      grace: config.secondFactor.grace,
     })
 
     const close = async () => {

@@ -2,6 +2,7 @@ import { type Address, AddressRangeError, AddressRanges } from '../access/client
 import type { AccountFacts, SessionFacts } from '../access/decide.js'
 import type { GracePolicy } from '../access/policy.js'
 import type { User } from '../contracts.js'
+import { isWithinGrace } from '../identity/grace.js'
 
 /** What the gate needs of an account, as the identity room keeps it. */
 export interface AccountRecord {
@@ -46,7 +47,7 @@ export function accountFacts(
     enrolled: isEnrolled(account, session),
     addresses: addresses === undefined ? undefined : rangesOf(addresses),
     exempt: exemption !== undefined && isExempt(exemption, circumstances),
-    grace: account.grace !== undefined && isWithin(circumstances.grace, account.grace, circumstances.now),
+    grace: isWithinGrace(circumstances.grace, account.grace, circumstances.now),
   }
 }
 
@@ -66,19 +67,6 @@ function isExempt(
   if (sites !== undefined && (site === undefined || !sites.includes(site))) return false
   return networks === undefined || (address !== undefined && rangesOf(networks).has(address))
 }
-
-/** Whether what was taken of the grace still holds. */
-function isWithin(
-  grace: GracePolicy | undefined,
-  { from, signIns }: NonNullable<AccountRecord['grace']>,
-  now: number,
-): boolean {
-  if (grace === undefined) return false
-  const { days = Number.POSITIVE_INFINITY, signIns: limit = Number.POSITIVE_INFINITY } = grace
-  return now < from + days * DAY_MS && signIns <= limit
-}
-
-const DAY_MS = 24 * 60 * 60_000
 
 /** By the list itself: sessions are found as copies, so a list is parsed once for as long as its copy lives. */
 const compiled = new WeakMap<readonly string[], AddressRanges>()

@@ -164,6 +164,11 @@ export function raised(account: Account): Account {
   return { ...account, generation: account.generation + 1 }
 }
 
+/** Whether the owner switched this method off for this user. */
+export function isOff({ methodsOff }: Pick<Account, 'methodsOff'>, method: string): boolean {
+  return methodsOff?.includes(method) === true
+}
+
 /** The enrolments that count for a sign-in: those of a method the owner did not switch off for this user. */
 export function usableEnrolments({
   enrolled,

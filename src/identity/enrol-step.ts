@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.js'
 import type { User } from '../contracts.js'
+import type { Account } from './accounts.js'
 import type { BackupCodes } from './backup-codes.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeStep } from './code-step.js'
@@ -32,8 +33,8 @@ export class EnrolStep {
   }
 
   /** What this user could take over: a method whose code is sent, only with an address on file that it serves. */
-  available(user: User): readonly Method[] {
-    return this.#parts.factors.available(user)
+  available(account: Pick<Account, 'methodsOff'>, user: User): readonly Method[] {
+    return this.#parts.factors.available(account, user)
   }
 
   /**
@@ -42,7 +43,8 @@ export class EnrolStep {
    */
   async begin(pendingToken: string | undefined, method: string): Promise<Begun | undefined> {
     const live = await this.#parts.outstanding.find(pendingToken, 'enrol')
-    if (live === undefined || !this.#parts.factors.isAvailable(method, live.pending.user)) return undefined
+    if (live === undefined || !this.#parts.factors.isAvailable(method, live.account, live.pending.user))
+      return undefined
     const { user } = live.pending
     const made = (await this.#parts.factors.checked(method)?.enrol.begin(user)) ?? { secret: null, show: null }
     // Two tabs at once: the secret that was kept is the one to show.

@@ -1,6 +1,6 @@
 import type { CheckedSecondFactor, SecondFactor, User } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
-import type { Account } from './accounts.js'
+import { type Account, isOff, usableEnrolments } from './accounts.js'
 import { isChecked, sendsCode } from './answer.js'
 import type { Enrolments } from './enrolments.js'
 import type { Method } from './outcomes.js'
@@ -79,15 +79,16 @@ export class Factors {
     return factor !== undefined && 'sends' in factor && factor.sends === 'link'
   }
 
-  /** What the user can take over. */
-  available(user: User): readonly Method[] {
+  /** What the user can take over: nothing the owner switched off for this account. */
+  available(account: Pick<Account, 'methodsOff'>, user: User): readonly Method[] {
     return [...this.#factors.keys()]
-      .filter((use) => this.isAvailable(use, user))
+      .filter((use) => this.isAvailable(use, account, user))
       .map((use) => this.#method(use, use, user))
   }
 
   /** Whether the user can take this one over: to one whose code is sent belongs an address that it serves. */
-  isAvailable(use: string, user: User): boolean {
+  isAvailable(use: string, account: Pick<Account, 'methodsOff'>, user: User): boolean {
+    if (isOff(account, use)) return false
     if (this.sendsCode(use)) return this.#messages.destination(use, user) !== undefined
     return this.checked(use)?.available(user) === true
   }
@@ -102,6 +103,7 @@ export class Factors {
     const enrolment = await this.#enrolments.find(account, enrolmentId)
     if (enrolment === undefined) return undefined
     const { method } = enrolment
+    if (isOff(account, method)) return undefined
     if (this.isSameProof(method, user, via)) return undefined
     if (this.sendsCode(method)) return { enrolmentId, method, question: null }
     const factor = this.checked(method)
@@ -134,6 +136,7 @@ export class Factors {
   }
 }
 
-function preferredFirst({ enrolled, preferred }: Account): Account['enrolled'] {
-  return enrolled.toSorted((a, b) => Number(b.id === preferred) - Number(a.id === preferred))
+function preferredFirst(account: Account): Account['enrolled'] {
+  const { preferred } = account
+  return usableEnrolments(account).toSorted((a, b) => Number(b.id === preferred) - Number(a.id === preferred))
 }

@@ -1,5 +1,5 @@
 import type { User, UserDirectory } from '../contracts.js'
-import type { Account } from './accounts.js'
+import { type Account, usableEnrolments } from './accounts.js'
 import type { Browsers } from './browsers.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeStep } from './code-step.js'
@@ -7,7 +7,7 @@ import type { Devices, KnownDevice } from './devices.js'
 import type { Factors } from './factors.js'
 import { missingProof } from './fresh-proof.js'
 import type { Installation } from './installation.js'
-import type { PasswordInput, PasswordOutcome, PendingView, StepUpOutcome } from './outcomes.js'
+import type { Ask, PasswordInput, PasswordOutcome, PendingView, StepUpOutcome } from './outcomes.js'
 import type { PasswordStep } from './password-step.js'
 import type { OpenedPending, PendingSignIn, PendingSignIns } from './pending.js'
 import type { SessionStart } from './session.js'
@@ -95,7 +95,7 @@ export class FirstStep {
     const { sessions, devices } = this.#parts
     const { client, deviceToken } = input
     if (known === undefined) await devices.noteReplay(deviceToken, client)
-    if (known?.accountId !== account.id || account.enrolled.length === 0) return undefined
+    if (known?.accountId !== account.id || usableEnrolments(account).length === 0) return undefined
     const deviceAt = known.secondFactorAt
     if (input.policy(account, user, { deviceAt }) !== 'none') return undefined
     const used = await devices.use(deviceToken, client)
@@ -109,18 +109,20 @@ export class FirstStep {
    * From a session to a pending sign-in, where more is asked for than the session has. The session stays until then. Sends
    * no code by itself: it is reached by following links, which anybody can make a browser do.
    * @param wanted `enrol`: to take another factor over beside those there are, where both proofs are fresh
+   * @param mayWait setting a first one up can be put off
    */
   async stepUp(
     sessionToken: string | undefined,
     returnTo: string,
     wanted: PendingView['mode'] = 'verify',
+    mayWait = false,
   ): Promise<StepUpOutcome> {
     const open = await this.#parts.sessions.find(sessionToken)
     if (open === undefined) return { outcome: 'sign-in' }
     const { session, account } = open
     // A session somebody left open for weeks must not be enough to put one's own phone on the account.
     const missing = missingProof(open, this.#parts.now())
-    if (account.enrolled.length === 0 && missing !== undefined) return { outcome: 'sign-in' }
+    if (usableEnrolments(account).length === 0 && missing !== undefined) return { outcome: 'sign-in' }
     // As they are now: a code must not go to an address that was changed since the sign-in.
     const [user] = await this.#parts.directory.find({ id: session.accountId })
     if (user === undefined) return { outcome: 'sign-in' }
@@ -135,13 +137,17 @@ export class FirstStep {
       replaces: session.id,
       returnTo,
     }
-    if (wanted === 'enrol' && account.enrolled.length > 0 && missing === undefined) {
+    if (wanted === 'enrol' && usableEnrolments(account).length > 0 && missing === undefined) {
       const { secondFactorAt } = session
       const proven = { ...start, via: session.via, ...(secondFactorAt === undefined ? {} : { secondFactorAt }) }
       const { token } = await this.#parts.pending.open({ ...proven, accountId: account.id, mode: 'enrol', adds: true })
       return { outcome: 'enrol', pendingToken: token }
     }
-    const { outcome, token } = await this.#begin(account, start, mayEnrol ? 'enrol' : 'second-factor')
+    const { outcome, token } = await this.#begin(
+      account,
+      start,
+      !mayEnrol ? 'second-factor' : mayWait ? 'enrol-or-later' : 'enrol',
+    )
     return { outcome, pendingToken: token }
   }
 
@@ -154,7 +160,7 @@ export class FirstStep {
   async #goOn(
     account: Account,
     { returnTo, ...start }: Omit<SessionStart, 'client'> & { readonly returnTo: string },
-    ask: 'none' | 'second-factor' | 'enrol',
+    ask: Exclude<Ask, 'deny'>,
     client: ClientFacts,
   ): Promise<SignedInOrPending> {
     if (ask === 'none') {
@@ -171,13 +177,17 @@ export class FirstStep {
   async #begin(
     account: Account,
     start: Omit<PendingSignIn, 'id' | 'accountId' | 'mode' | 'openedAt' | 'expiresAt'>,
-    ask: 'second-factor' | 'enrol',
+    ask: Exclude<Ask, 'deny' | 'none'>,
   ): Promise<OpenedPending & { readonly outcome: 'verify' | 'enrol' }> {
     // Whoever has a factor is asked for it: taking over another one must not be a way round it.
-    const mode = ask === 'enrol' && account.enrolled.length === 0 ? 'enrol' : 'verify'
+    const mode = ask !== 'second-factor' && usableEnrolments(account).length === 0 ? 'enrol' : 'verify'
+    const mayWait = mode === 'enrol' && ask === 'enrol-or-later' ? { mayWait: true as const } : {}
     const challenge = mode === 'verify' ? await this.#parts.factors.askFirst(start.user, account, start.via) : undefined
     const first = challenge === undefined ? {} : { challenge }
-    return { outcome: mode, ...(await this.#parts.pending.open({ ...start, accountId: account.id, mode, ...first })) }
+    return {
+      outcome: mode,
+      ...(await this.#parts.pending.open({ ...start, accountId: account.id, mode, ...mayWait, ...first })),
+    }
   }
 }
 
@@ -191,7 +201,7 @@ export interface Proven {
   readonly method: string
   /** The operator lets it stand for both steps. */
   readonly provesBoth: boolean
-  readonly ask: 'none' | 'second-factor' | 'enrol'
+  readonly ask: Exclude<Ask, 'deny'>
   readonly client: ClientFacts
   readonly returnTo: string
   /** The session this browser has already: it ends when the new one opens. */

@@ -1,3 +1,4 @@
+import { usableEnrolments } from './accounts.js'
 import type { OpenSession } from './sessions.js'
 
 /** What has to be proven again before anything about the account may be changed. */
@@ -14,5 +15,5 @@ export const FRESH_MS = 15 * 60_000
 export function missingProof({ session, account }: OpenSession, now: number): MissingProof | undefined {
   const isFresh = (at: number | undefined) => at !== undefined && now - at < FRESH_MS
   if (!isFresh(session.passwordAt)) return 'password'
-  return account.enrolled.length > 0 && !isFresh(session.secondFactorAt) ? 'second-factor' : undefined
+  return usableEnrolments(account).length > 0 && !isFresh(session.secondFactorAt) ? 'second-factor' : undefined
 }

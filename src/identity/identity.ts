@@ -13,6 +13,7 @@ import { Devices } from './devices.js'
 import { Enrolments } from './enrolments.js'
 import { Epoch } from './epoch.js'
 import { Factors } from './factors.js'
+import type { GraceSettings } from './grace.js'
 import { HelpDesk } from './help-desk.js'
 import { Installation } from './installation.js'
 import { LinkSignIn } from './link-sign-in.js'
@@ -85,6 +86,8 @@ export async function openIdentity(given: {
   settingForms?: SettingForms
   /** How often an app token may be used that has no rate of its own. */
   tokenRate?: Rate | undefined
+  /** For how long setting up a second factor that is required can be put off; left out: not at all. */
+  grace?: GraceSettings | undefined
   /** How long a page may wait for a provider that sends, ms. Left out: as long as is bearable. */
   patience?: number
   now: () => number

@@ -2,7 +2,7 @@ import type { Audit } from '../audit/audit.js'
 import type { SecondFactor, SentSecondFactor, User, UserDirectory } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
 import { codeLifetimeSeconds } from '../messages/sending.js'
-import type { Account, Accounts } from './accounts.js'
+import { type Account, type Accounts, isOff, usableEnrolments } from './accounts.js'
 import type { Afterwards } from './afterwards.js'
 import type { ClientFacts } from './client-facts.js'
 import { LOGIN_LINK } from './factors.js'
@@ -139,7 +139,7 @@ export class LinkSignIn {
     await this.#record('success', redemption, live)
     const { generation, installation, method } = link
     // Of somebody who has no second factor it proves none: setting one up, or a recovery code, is asked for all the same.
-    const isBoth = method !== undefined && account.enrolled.length > 0 && this.#countsAsBoth(method)
+    const isBoth = method !== undefined && usableEnrolments(account).length > 0 && this.#countsAsBoth(method)
     const { client, returnTo, sessionToken } = redemption
     return signIn.proceed({
       account: { ...account, generation },
@@ -164,7 +164,8 @@ export class LinkSignIn {
     const { client, pendingToken, returnTo } = asked
     const [user] = await directory.find({ username })
     const account = user && (await this.#openTo(user))
-    if (user === undefined || account === undefined || factor.address(user) === undefined) {
+    const isBarred = account === undefined || isOff(account, use)
+    if (user === undefined || isBarred || factor.address(user) === undefined) {
       const who = account ? { accountId: account.id, username: account.username } : { nameHash: nameHash(username) }
       await audit.record({ event: 'code.sent', outcome: 'refused', client, method: use, ...who })
       return

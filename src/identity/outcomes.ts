@@ -2,10 +2,14 @@ import type { Json, User } from '../contracts.js'
 import type { Sending, Trouble } from '../messages/sending.js'
 import type { Account } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
+import type { GraceLeft } from './grace.js'
 import type { Session } from './sessions.js'
 
-/** What policy wants after the right password. `deny` is answered in the words of a wrong one. */
-export type Ask = 'none' | 'second-factor' | 'enrol' | 'deny'
+/**
+ * What policy wants after the right password. `enrol-or-later`: some time is left to set one up in. `deny` is answered in the
+ * words of a wrong one.
+ */
+export type Ask = 'none' | 'second-factor' | 'enrol' | 'enrol-or-later' | 'deny'
 
 export interface PasswordInput {
   readonly username: string
@@ -104,6 +108,8 @@ export interface PendingView {
   readonly triesLeft: number
   /** Set while none would be. */
   readonly retryAfterSeconds?: number
+  /** With `enrol`, where it can be put off: what is left. */
+  readonly later?: GraceLeft
   readonly returnTo: string
   readonly expiresAt: number
 }

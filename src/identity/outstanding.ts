@@ -1,4 +1,4 @@
-import type { Account, Accounts } from './accounts.js'
+import { type Account, type Accounts, usableEnrolments } from './accounts.js'
 import type { AnswerStep, Judge } from './answer-step.js'
 import type { Attempts } from './attempts.js'
 import type { Browsers } from './browsers.js'
@@ -46,7 +46,7 @@ export class Outstanding {
     if (account === undefined || account.status !== 'active' || account.role === 'api') return undefined
     if (account.generation !== pending.generation || installation !== pending.installation) return undefined
     // Somebody with the password alone could have begun this before the user enrolled: it must not add a factor now.
-    if (pending.mode === 'enrol' && account.enrolled.length > 0 && !pending.adds) return undefined
+    if (pending.mode === 'enrol' && usableEnrolments(account).length > 0 && !pending.adds) return undefined
     // Signed out meanwhile: what that session had begun ends with it.
     if (pending.within !== undefined && !(await this.#parts.sessions.isOpen(pending.within))) return undefined
     return { pending, account }

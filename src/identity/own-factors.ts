@@ -1,6 +1,6 @@
 import type { Audit } from '../audit/audit.js'
 import type { SecondFactor } from '../contracts.js'
-import type { Account, Accounts } from './accounts.js'
+import { type Account, type Accounts, isOff, usableEnrolments } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import { missingProof } from './fresh-proof.js'
@@ -18,6 +18,8 @@ export interface OwnFactor extends Pick<Enrolment, 'id' | 'method' | 'name' | 'c
   readonly label: string
   /** Asked first. */
   readonly isPreferred: boolean
+  /** The owner switched this method off for this user: it is not asked. */
+  readonly isOff: boolean
 }
 
 /** What users do with the second factors they have. Every change is atomic, and asks for a fresh proof. */
@@ -46,9 +48,8 @@ export class OwnFactors {
   async list({ account }: OpenSession): Promise<readonly OwnFactor[]> {
     const { enrolments, factors } = this.#parts
     // Without a preferred one the first is asked first.
-    const preferred = account.enrolled.some(({ id }) => id === account.preferred)
-      ? account.preferred
-      : account.enrolled[0]?.id
+    const usable = usableEnrolments(account)
+    const preferred = usable.some(({ id }) => id === account.preferred) ? account.preferred : usable[0]?.id
     return (await enrolments.list(account)).map(({ id, method, name, createdAt, lastUsedAt }) => ({
       id,
       method,
@@ -56,6 +57,7 @@ export class OwnFactors {
       createdAt,
       label: factors.get(method)?.label ?? method,
       isPreferred: id === preferred,
+      isOff: isOff(account, method),
       ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
     }))
   }

@@ -6,7 +6,7 @@ import type { Attempts, PasswordTry, Receipt } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
 import { nameHash } from './names.js'
 import type { Notices } from './notices.js'
-import type { PasswordInput } from './outcomes.js'
+import type { Ask, PasswordInput } from './outcomes.js'
 
 /** What became of a password. */
 export type PasswordVerdict =
@@ -14,7 +14,7 @@ export type PasswordVerdict =
       readonly right: true
       readonly user: User
       readonly account: Account
-      readonly ask: 'none' | 'second-factor' | 'enrol'
+      readonly ask: Exclude<Ask, 'deny'>
     }
   | { readonly right: false /** Set when it was not judged. */; readonly retryAfterSeconds?: number }
 

@@ -23,6 +23,8 @@ export interface PendingSignIn {
   readonly within?: string
   /** Takes a factor over beside those there are: only with a session that proved both, and only while that lives. */
   readonly adds?: true
+  /** With `enrol`: it can be put off, while some time is left to do it in. */
+  readonly mayWait?: true
   readonly secondFactorAt?: number
   readonly returnTo: string
   /** The session this sign-in steps up; it ends when the new one opens. */

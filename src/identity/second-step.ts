@@ -1,9 +1,11 @@
 import type { Audit } from '../audit/audit.js'
+import { usableEnrolments } from './accounts.js'
 import type { Attempts } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeStep } from './code-step.js'
 import type { Enrolments } from './enrolments.js'
 import type { Factors } from './factors.js'
+import { type GraceSettings, graceLeft } from './grace.js'
 import type { AnswerOutcome, ChooseOutcome, PendingView, SendOutcome } from './outcomes.js'
 import type { Live, Outstanding } from './outstanding.js'
 import type { PendingSignIns } from './pending.js'
@@ -18,6 +20,8 @@ interface Parts {
   readonly codes: CodeStep
   readonly outstanding: Outstanding
   readonly audit: Audit
+  readonly grace?: GraceSettings | undefined
+  readonly now: () => number
 }
 
 /** The second proof: the question that stands, another one, and the answer by whatever means. */
@@ -37,17 +41,20 @@ export class SecondStep {
     const method = mode === 'verify' ? challenge?.enrolmentId : enrolling?.method
     const show = mode === 'verify' ? challenge?.question : enrolling?.show
     const sent = await this.#parts.codes.view(live.pending)
+    const { grace, now } = this.#parts
+    const later = live.pending.mayWait && graceLeft(grace, live.account.grace, now())
     return {
       username: user.username,
       mode,
       methods:
         mode === 'verify'
           ? this.#parts.factors.enrolled(live.account, user, live.pending.via)
-          : this.#parts.factors.available(user),
-      recoveryCodeOnly: mode === 'verify' && live.account.enrolled.length === 0,
+          : this.#parts.factors.available(live.account, user),
+      recoveryCodeOnly: mode === 'verify' && usableEnrolments(live.account).length === 0,
       ...(method === undefined ? {} : { method }),
       ...(show === undefined ? {} : { show }),
       ...(sent === undefined ? {} : { sent }),
+      ...(later === undefined ? {} : { later }),
       ...(this.#withholdsMail(live) ? { mailProvesNothing: true } : {}),
       triesLeft: Math.min(tries, sent?.code?.triesLeft ?? tries),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
@@ -129,7 +136,7 @@ export class SecondStep {
     win: () => Promise<boolean>,
   ): Promise<Extract<AnswerOutcome, { outcome: 'session' | 'expired' }>> {
     const live = await this.#parts.outstanding.find(pendingToken, 'verify')
-    const id = live?.account.enrolled.find((enrolled) => enrolled.method === method)?.id
+    const id = live && usableEnrolments(live.account).find((enrolled) => enrolled.method === method)?.id
     const used = id === undefined ? undefined : live && (await this.#parts.enrolments.find(live.account, id))
     if (live === undefined || used === undefined) return { outcome: 'expired' }
     if (this.#parts.factors.isSameProof(method, live.pending.user, live.pending.via)) return { outcome: 'expired' }
@@ -149,6 +156,8 @@ export class SecondStep {
 
   /** Whether a method is left out because it would prove the mailbox a second time. */
   #withholdsMail({ pending, account }: Live): boolean {
-    return account.enrolled.some(({ method }) => this.#parts.factors.isSameProof(method, pending.user, pending.via))
+    return usableEnrolments(account).some(({ method }) =>
+      this.#parts.factors.isSameProof(method, pending.user, pending.via),
+    )
   }
 }

@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.js'
 import type { SecondFactor, User, UserDirectory } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
-import type { Accounts } from './accounts.js'
+import type { Account, Accounts } from './accounts.js'
 import { AnswerStep } from './answer-step.js'
 import type { Attempts } from './attempts.js'
 import type { BackupCodes } from './backup-codes.js'
@@ -14,6 +14,7 @@ import { EnrolStep } from './enrol-step.js'
 import type { Enrolments } from './enrolments.js'
 import { Factors } from './factors.js'
 import { FirstStep, type Proven, type SignedInOrPending } from './first-step.js'
+import type { GraceSettings } from './grace.js'
 import type { Installation } from './installation.js'
 import type { Notices } from './notices.js'
 import type {
@@ -30,6 +31,7 @@ import type {
 import { Outstanding } from './outstanding.js'
 import { PasswordStep } from './password-step.js'
 import type { PendingSignIns } from './pending.js'
+import { PutOff } from './put-off.js'
 import { SecondStep } from './second-step.js'
 import type { SentCodes } from './sent-codes.js'
 import type { Sessions } from './sessions.js'
@@ -63,6 +65,8 @@ export interface SignInParts {
   readonly waysBack: WaysBack
   /** Read anew at every look. */
   readonly settings: { readonly unenrolled?: 'enrol' | 'recovery-code'; fresh?(): Promise<void> }
+  /** For how long setting up a second factor can be put off; left out: not at all. */
+  readonly grace?: GraceSettings | undefined
   readonly attempts: Attempts
   readonly codes: SentCodes
   readonly sending: CodeSending
@@ -79,6 +83,7 @@ export class SignIn {
   readonly #first: FirstStep
   readonly #second: SecondStep
   readonly #enrol: EnrolStep
+  readonly #putOff: PutOff
 
   constructor(parts: SignInParts) {
     const factors = new Factors(parts)
@@ -87,6 +92,7 @@ export class SignIn {
     this.#first = new FirstStep({ ...parts, factors, codes, passwordStep: new PasswordStep(parts) })
     this.#second = new SecondStep({ ...parts, factors, codes, outstanding })
     this.#enrol = new EnrolStep({ ...parts, factors, codes, outstanding })
+    this.#putOff = new PutOff({ ...parts, outstanding })
   }
 
   /** The password, and a remembered device if there is one: a session, what is outstanding, or the one refusal. */
@@ -103,13 +109,15 @@ export class SignIn {
    * From a session to a pending sign-in, where more is asked for than the session has. The session stays until then. Sends
    * no code by itself: it is reached by following links, which anybody can make a browser do.
    * @param wanted `enrol`: to take another factor over beside those there are, where both proofs are fresh
+   * @param mayWait setting a first one up can be put off
    */
   stepUp(
     sessionToken: string | undefined,
     returnTo: string,
     wanted: PendingView['mode'] = 'verify',
+    mayWait = false,
   ): Promise<StepUpOutcome> {
-    return this.#first.stepUp(sessionToken, returnTo, wanted)
+    return this.#first.stepUp(sessionToken, returnTo, wanted, mayWait)
   }
 
   /** What stands, if it still does. */
@@ -150,8 +158,8 @@ export class SignIn {
   }
 
   /** What this user could take over: a method whose code is sent, only with an address on file that it serves. */
-  available(user: User): readonly Method[] {
-    return this.#enrol.available(user)
+  available(account: Pick<Account, 'methodsOff'>, user: User): readonly Method[] {
+    return this.#enrol.available(account, user)
   }
 
   /**
@@ -160,6 +168,14 @@ export class SignIn {
    */
   beginEnrolment(pendingToken: string | undefined, method: string): Promise<Begun | undefined> {
     return this.#enrol.begin(pendingToken, method)
+  }
+
+  /** Goes on without setting one up, while there is time left to do it in. */
+  putOffEnrolment(
+    pendingToken: string | undefined,
+    client: ClientFacts,
+  ): Promise<Extract<AnswerOutcome, { outcome: 'session' | 'expired' }>> {
+    return this.#putOff.signIn(pendingToken, client)
   }
 
   /** The first right answer makes the factor active and opens the session. */

@@ -8,6 +8,7 @@ import type { Host, MailTransport, SecondFactor, Store, UserDirectory } from '..
 import type { Account } from '../../src/identity/accounts.js'
 import { addUser, type NewUser } from '../../src/identity/add-user.js'
 import type { ClientFacts } from '../../src/identity/client-facts.js'
+import type { GraceSettings } from '../../src/identity/grace.js'
 import { type Identity, openIdentity } from '../../src/identity/identity.js'
 import { PasswordPool } from '../../src/identity/password-pool.js'
 import type { FileSettings } from '../../src/identity/settings.js'
@@ -65,6 +66,8 @@ export interface RoomsSettings {
   readonly settings?: Partial<Settings>
   /** Puts something between the rooms and the store. */
   readonly wrap?: (store: Store) => Store
+  /** For how long setting up a second factor can be put off. */
+  readonly grace?: GraceSettings | undefined
   /** How long a page waits for a provider, ms. */
   readonly patience?: number
 }
@@ -102,7 +105,19 @@ export async function overStore(t: Test, store: Store, clock: Clock, more: Rooms
   const { now } = clock
   const { passwords } = host
   const patience = more.patience === undefined ? {} : { patience: more.patience }
-  const parts = { store, directory, factors, audit, messages, passwords, log, settings, now, ...patience }
+  const parts = {
+    store,
+    directory,
+    factors,
+    audit,
+    messages,
+    passwords,
+    log,
+    settings,
+    now,
+    ...patience,
+    grace: more.grace,
+  }
   const identity = await openIdentity(parts)
   t.teardown(() => identity.close())
   const beside = () => overStore(t, store, clock, more)

@@ -26,7 +26,12 @@ export const housePassword = 'a lamp over the lodge gate'
 
 export async function startHouse(
   t: Scope,
-  { yaml, directory, now = () => Date.now() }: { yaml: string; directory?: string; now?: () => number },
+  {
+    yaml,
+    directory,
+    host = '127.0.0.1',
+    now = () => Date.now(),
+  }: { yaml: string; directory?: string; host?: '127.0.0.1' | '::1'; now?: () => number },
 ): Promise<OpenHouse> {
   const home = directory ?? (await temporaryDirectory(t))
   await mkdir(home, { recursive: true })
@@ -39,14 +44,14 @@ export async function startHouse(
   const log: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const house = await openHouse(checked.config, { log, now })
   const server = await buildGateway(house)
-  await server.listen({ host: '127.0.0.1', port: 0 })
+  await server.listen({ host, port: 0 })
   t.teardown(async () => {
     server.server.closeAllConnections()
     await server.close()
     await house.close()
   })
   const { port } = server.server.address() as AddressInfo
-  const url = `http://localhost:${port}`
+  const url = host === '::1' ? `http://[::1]:${port}` : `http://localhost:${port}`
   return {
     house,
     url,

@@ -72,6 +72,16 @@ export async function sendEnrolCode(visit: Visit, id: string): Promise<FastifyRe
   })
 }
 
+/** Not now: on with the password alone, while some time is left. */
+export async function putOffEnrolment(visit: Visit): Promise<FastifyReply> {
+  const { signIn, entrance } = visit.parts
+  if (!visit.hasFormToken('enrol', visit.pendingToken)) return showExpired(visit)
+  const result = await signIn.putOffEnrolment(visit.pendingToken, entrance.client(visit.request))
+  if (result.outcome === 'expired') return showExpired(visit)
+  visit.startSession(result.token)
+  return visit.goTo(visit.returnPath(visit.field('return') || result.returnTo))
+}
+
 /** What a form of this page was sent for; `undefined` when it stands no more. */
 async function loadSubmitted(visit: Visit, id: string) {
   const { signIn } = visit.parts
@@ -94,8 +104,6 @@ async function form(visit: Visit, view: PendingView, method: Method, begun: Begu
   return {
     ...sentFacts(method, begun.sent, addresses),
     ...(await common(visit, view, returnTo)),
-    token: visit.formToken('enrol', visit.pendingToken),
-    returnTo,
     method,
     show: begun.show,
     triesLeft: view.triesLeft,
@@ -113,6 +121,9 @@ async function common(visit: Visit, view: PendingView, returnTo: string): Promis
     username: view.username,
     required: !isFree,
     notNow: isFree ? account : undefined,
+    later: isFree ? undefined : view.later,
+    token: visit.formToken('enrol', visit.pendingToken),
+    returnTo,
     startAgain: visit.own('/sign-in', returnTo, 'again'),
   }
 }

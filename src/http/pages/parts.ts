@@ -24,6 +24,8 @@ export interface Entrance {
   isOnSite(request: FastifyRequest, path: string): boolean
   /** What a GET of this target on the host that was asked would get; our own targets count as `signed-in`. */
   outcome(request: FastifyRequest, target: string, open: OpenSession): Outcome
+  /** Whether somebody who is led to set a second factor up on the way to this target may go on without, for now. */
+  mayPutOffEnrolment(request: FastifyRequest, target: string, open: OpenSession): boolean
   /** What policy asks after a right password, on the way to this target. */
   asks(request: FastifyRequest, target: string): PasswordInput['policy']
 }

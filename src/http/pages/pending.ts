@@ -16,7 +16,9 @@ export async function loadPending(visit: Visit, mode: PendingView['mode'], retur
   const view = await signIn.pending(visit.pendingToken)
   if (view?.mode === mode) return { view }
 
-  const step = await signIn.stepUp(visit.sessionToken, returnTo, mode)
+  const open = mode === 'enrol' ? await visit.session() : undefined
+  const mayWait = open !== undefined && visit.parts.entrance.mayPutOffEnrolment(visit.request, returnTo, open)
+  const step = await signIn.stepUp(visit.sessionToken, returnTo, mode, mayWait)
   if (step.outcome === 'sign-in') {
     if (view !== undefined) return { elsewhere: visit.goTo(visit.own(`/${view.mode}`, returnTo)) }
     return { elsewhere: visit.goTo(visit.own('/sign-in', returnTo, await whySignIn(visit))) }

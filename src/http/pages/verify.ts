@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { usableEnrolments } from '../../identity/accounts.js'
 import type { PendingView } from '../../identity/sign-in.js'
 import { loadPending } from './pending.js'
 import { showExpired, showThrottled } from './refusals.js'
@@ -14,7 +15,7 @@ export async function showVerify(visit: Visit): Promise<FastifyReply> {
   const isProof = open && wanted.startsWith(visit.own('/account')) && visit.parts.own.missingProof(open) !== undefined
   if (outcome === 'allow' && !isProof) return visit.goTo(wanted)
   // A fresh proof is wanted of somebody who has only the password to give.
-  if (outcome === 'reauthenticate' && open?.account.enrolled.length === 0) {
+  if (outcome === 'reauthenticate' && open !== undefined && usableEnrolments(open.account).length === 0) {
     return visit.goTo(visit.own('/sign-in', wanted, 'again'))
   }
   const { view, elsewhere } = await loadPending(visit, 'verify', wanted)

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { usableEnrolments } from '../../identity/accounts.js'
 import type { PendingView } from '../../identity/sign-in.js'
 import type { WayBack } from '../../identity/ways-back.js'
 import { FEW_LEFT } from './backup-codes.js'
@@ -56,7 +57,7 @@ export async function showRecovered(visit: Visit): Promise<FastifyReply> {
   const open = await visit.session()
   if (open === undefined) return visit.goTo(visit.own('/sign-in', returnTo))
   if (!open.session.via.includes('recovery-code')) return visit.goTo(returnTo)
-  const isEnrolled = open.account.enrolled.length > 0
+  const isEnrolled = usableEnrolments(open.account).length > 0
   return visit.page('recovered', {
     isEnrolled,
     now: isEnrolled ? visit.own('/account') : visit.own('/enrol', returnTo),

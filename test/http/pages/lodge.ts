@@ -68,6 +68,7 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   const house = await overStore(t, store, clock, {
     factors,
     settings: { unenrolled: settings.policy?.secondFactor?.unenrolled ?? 'enrol' },
+    grace: settings.policy?.secondFactor?.grace,
     ...(settings.mail && { mail: settings.mail }),
   })
   const policy = new Policy({

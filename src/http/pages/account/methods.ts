@@ -115,7 +115,7 @@ async function offered(visit: Visit, open: OpenSession): Promise<ReadonlyArray<O
   const { signIn, own } = visit.parts
   const used = new Set(open.account.enrolled.map(({ method }) => method))
   return signIn
-    .available(await own.contact.read(open))
+    .available(open.account, await own.contact.read(open))
     .filter(({ id, sends }) => sends === undefined || !used.has(id))
     .map(({ id, label }) => ({ id, label, address: visit.own(`${PAGE}/add/${id}`) }))
 }

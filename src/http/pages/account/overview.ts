@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { User } from '../../../contracts.js'
+import { usableEnrolments } from '../../../identity/accounts.js'
 import type { OpenSession } from '../../../identity/sessions.js'
 import type { Visit } from '../visit.js'
 import { doneNotice, loadOwn } from './standing.js'
@@ -25,10 +26,11 @@ export async function showAccount(visit: Visit): Promise<FastifyReply> {
 /** What is in use; before there is any, what could be. */
 function methods(visit: Visit, { account }: OpenSession, user: User): readonly object[] {
   const { secondFactors, signIn } = visit.parts
-  if (account.enrolled.length > 0) {
-    return account.enrolled.map(({ method }) => ({ label: secondFactors.get(method)?.label ?? method }))
+  const enrolled = usableEnrolments(account)
+  if (enrolled.length > 0) {
+    return enrolled.map(({ method }) => ({ label: secondFactors.get(method)?.label ?? method }))
   }
-  return signIn.available(user).map(({ id, label }) => {
+  return signIn.available(account, user).map(({ id, label }) => {
     return { label, setUp: visit.own(`/enrol/${id}`, visit.own('/account')) }
   })
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../../errors.js'
+import { usableEnrolments } from '../../../identity/accounts.js'
 import type { OpenSession } from '../../../identity/sessions.js'
 import type { PasswordInput } from '../../../identity/sign-in.js'
 import { showThrottled } from '../refusals.js'
@@ -59,7 +60,7 @@ export async function submitProve(visit: Visit): Promise<FastifyReply> {
 function asksBoth(policy: PasswordInput['policy']): PasswordInput['policy'] {
   return (account, user) => {
     const ask = policy(account, user)
-    return ask === 'none' && account.enrolled.length > 0 ? 'second-factor' : ask
+    return ask === 'none' && usableEnrolments(account).length > 0 ? 'second-factor' : ask
   }
 }
 
