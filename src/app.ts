@@ -14,6 +14,7 @@ import { FormTokens } from './http/form-token.js'
 import { forwardAuth } from './http/forward-auth.js'
 import { Gate, type ProgramFinder } from './http/gate.js'
 import { health } from './http/health.js'
+import { jwks } from './http/jwks.js'
 import { Assets } from './http/pages/assets.js'
 import { errorPage } from './http/pages/error-page.js'
 import { pages } from './http/pages/pages.js'
@@ -21,6 +22,8 @@ import { Templates } from './http/pages/templates.js'
 import { type OnStopped, proxySites } from './http/proxy.js'
 import { httpServerOptions, requestIds } from './http/server-options.js'
 import { stoppedRequest, whereFrom } from './http/stopped.js'
+import { AssertionKeys } from './identity/assertion-keys.js'
+import { Assertions } from './identity/assertions.js'
 import { inOrder, type NamedDirectory } from './identity/directories.js'
 import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
@@ -147,7 +150,9 @@ export async function buildGateway(
     }
   }
   const errors = new ErrorAnswers({ log, requestId, render: errorPage(look), onMalformed })
-  const applications = new Applications(policy.sites, secure ? 'https' : 'http', prefix)
+  const keys = new AssertionKeys({ store, now, ...config.assertionKeys })
+  const assertions = new Assertions({ keys, issuer: config.publicUrl, now })
+  const applications = new Applications(policy.sites, secure ? 'https' : 'http', prefix, assertions)
 
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)
@@ -156,6 +161,7 @@ export async function buildGateway(
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
   await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading, onStopped })
   await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
+  await server.register(jwks, { prefix, keys: applications.wantAssertions ? keys : undefined })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)
   const waysIn = { signIn, linkSignIn, helpDesk, devices, backupCodes, sealed }

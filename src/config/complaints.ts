@@ -51,8 +51,13 @@ export function complaintsFor(
       complaintsFor({ ...inner, path: [...path, ...inner.path] }, schema, valueAt, mayQuote),
     )
   }
-  const accepted = acceptedAt(here, issue)
   const value = valueAt(path)
+  // Where a word may stand, text is meant to be one.
+  const isWord = issue.code === 'invalid_union' && typeof value === 'string' && noteOf(here, 'accepts') === undefined
+  if (isWord && wordsOf(here).length > 0) {
+    return complaintsFor({ ...issue, code: 'invalid_value' }, schema, valueAt, mayQuote)
+  }
+  const accepted = acceptedAt(here, issue)
   const common = { path, at: 'value' as const, ...(accepted !== undefined && { accepted }) }
   if (value === undefined) return [{ ...common, message: 'is missing' }]
   if (value === null) return [{ ...common, message: 'has no value' }]

@@ -5,6 +5,7 @@ import { AddressRangeError, AddressRanges } from '../access/client-address.js'
 import { unreachableRules } from '../access/coverage.js'
 import { foldCase, PathPattern } from '../access/path-pattern.js'
 import type { RuleSettings } from '../access/policy.js'
+import { checkAssertionKeys, checkIdentity } from './check-identity.js'
 import type { Complaint } from './complaints.js'
 import type { Path } from './problem.js'
 import { hostName, isLoopback, listenAddress, ownPrefix, pathPrefix, upstreamUrl } from './scalars.js'
@@ -25,6 +26,7 @@ export function checkTogether(value: unknown, baseDirectory: string, lineOf: (pa
     ),
     ...checkNetworks(listOf(top['networks']), ['networks'], lineOf),
     ...checkGrace(entriesOf(top['secondFactor'])),
+    ...checkAssertionKeys(top),
     ...checkMethods(top),
     ...checkDirectories(listOf(top['users'])),
     ...checkTemplates(top['templates'], baseDirectory),
@@ -153,6 +155,7 @@ function checkSite(site: Entries, index: number, context: SiteContext): Complain
       ...deniedRanges(context.networks, ['networks'], lineOf),
       ...deniedRanges(networks, ['sites', index, 'networks'], lineOf),
     ]),
+    ...checkIdentity(site['identity'], ['sites', index, 'identity']),
     ...checkUpstreamTls(site, index, baseDirectory),
   ]
 }

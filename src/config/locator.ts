@@ -3,7 +3,7 @@ import { type Complaint, placeAt } from './complaints.js'
 import { maskLine, type Piece, piecesOf, piecesOfBroken } from './masked-line.js'
 import { type ConfigProblem, formatPath, type Path } from './problem.js'
 import { settingsSchema } from './schema.js'
-import { childOf, keysOf, schemaAt, vocabularyOf } from './schema-walk.js'
+import { childOf, keysOf, schemaAt, vocabularyOf, wordsOf } from './schema-walk.js'
 import { isReference, isSecretName, mayCarrySecret } from './secrets.js'
 import type { Place, Source, Span } from './source.js'
 
@@ -106,7 +106,10 @@ function isHarmless(path: Path, place: Place, written: string): boolean {
   // What a plugin is called is no secret, at any depth.
   if (path.at(-1) === 'use') return true
   const schema = schemaAt(settingsSchema, path)
-  return schema !== undefined && keysOf(schema) === undefined && childOf(schema, 0) === undefined
+  if (schema === undefined || childOf(schema, 0) !== undefined) return false
+  // Text where one of a few words may stand, or keys.
+  const isWord = typeof place.value === 'string' && wordsOf(schema).length > 0
+  return isWord || keysOf(schema) === undefined
 }
 
 const ownNames = vocabularyOf(settingsSchema)

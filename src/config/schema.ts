@@ -83,6 +83,38 @@ const network = z.strictObject({
     .describe('Whether a second factor is asked of these clients.'),
 })
 
+const identityWords = ['remote-user', 'x-forwarded-user', 'x-auth-request', 'none'] as const
+
+const assertion = z
+  .strictObject({
+    header: z.string().default('X-Gatelodge-Assertion').describe('The header it comes in.'),
+    audience: line(200).exactOptional().describe('Who it is for; the site’s host when left out.'),
+    lifetime: duration().prefault('5m').describe('How long one is good; a day at most.'),
+  })
+  .transform(({ lifetime, ...rest }) => ({ ...rest, lifetimeSeconds: lifetime }))
+
+const identity = z.strictObject({
+  preset: z.enum(identityWords).default('none').describe('A header preset, beside the headers named here.'),
+  headers: z
+    .record(z.string(), z.string())
+    .exactOptional()
+    .describe('Headers of your own, as in X-User: "{username}"; {email}, {mobile}, {groups} and {id} are there, too.'),
+  assertion: assertion.exactOptional().describe('A signed statement (JWT) of who is there.'),
+  basic: z
+    .strictObject({
+      username: z.string().describe('The name, as in "{username}".'),
+      password: z.string().min(1).describe('The password; it is the same for everybody.'),
+    })
+    .exactOptional()
+    .describe('Signs users in to an application that knows HTTP Basic alone.'),
+})
+
+const assertionKeys = z
+  .strictObject({
+    rotate: duration().prefault('30d').describe('How long one key signs; an hour at least.'),
+  })
+  .transform(({ rotate }) => ({ rotateSeconds: rotate }))
+
 const site = z.strictObject({
   host: hostName().exactOptional().describe('The host this site answers to; any host when left out.'),
   path: pathPrefix().prefault('/').describe('The path this site starts at; the longest that fits wins.'),
@@ -97,9 +129,9 @@ const site = z.strictObject({
     .prefault({})
     .describe('How an https upstream is verified. It always is.'),
   identity: z
-    .enum(['remote-user', 'x-forwarded-user', 'x-auth-request', 'none'])
+    .union([z.enum(identityWords), identity])
     .default('remote-user')
-    .describe('The header preset that tells the application who is there.'),
+    .describe('How the application is told who is there: a header preset, or headers, assertion and basic.'),
   preserveHost: flag().default(true).describe('Whether the application sees the Host the client sent.'),
   timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
   limits: siteLimits.prefault({}).describe('How much may be under way at once.'),
@@ -242,6 +274,7 @@ export const settingsSchema = z.strictObject({
   prefix: ownPrefix().prefault('/.gatelodge').describe('Where the gateway’s own pages live on every site.'),
   trustedProxies: z.array(addressRange()).default([]).describe('Proxies in front whose X-Forwarded-For counts.'),
   forwardAuth: forwardAuth.prefault({}).describe('For proxies that pass requests on themselves and only ask.'),
+  assertionKeys: assertionKeys.prefault({}).describe('The keys that assertions are signed with.'),
   sites: z.array(site).min(1).max(1_000).describe('The applications behind the gate.'),
   networks: z.array(network).max(1_000).default([]).describe('Client networks; the first that fits decides.'),
   secondFactor: secondFactor.prefault({}).describe('Who is asked for a second factor, and by which methods.'),

@@ -3,9 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Site, SiteSettings } from '../access/policy.js'
 import { carriesAppToken } from '../identity/credentials.js'
 import { Upstream } from './forward.js'
-import type { Judged } from './gate.js'
+import type { Judged, OpenSession } from './gate.js'
+import { type AssertionSettings, type IdentityChoice, IdentityHeaders } from './identity-headers.js'
 import type { OpenPassage } from './open-passages.js'
-import { HeaderPolicy, type IdentityHeaders, type IdentityPreset } from './upstream-headers.js'
+import { HeaderPolicy } from './upstream-headers.js'
 
 /** For `upstream`: another proxy is in front of the application, and only asks here. */
 export const noUpstream = 'none'
@@ -17,7 +18,7 @@ export interface ProxySite extends SiteSettings {
     readonly ca?: string
     readonly serverName?: string
   }
-  readonly identity?: IdentityPreset | IdentityHeaders
+  readonly identity?: IdentityChoice
   readonly preserveHost?: boolean
   readonly timeouts?: {
     readonly connectSeconds?: number
@@ -35,28 +36,42 @@ export interface Application {
   /** None where another proxy passes the requests on. */
   readonly upstream: Upstream | undefined
   readonly headers: HeaderPolicy
+  /** Of the statement its application gets; `undefined` where it gets none. */
+  readonly assertion: AssertionSettings | undefined
+  readonly audience: string
   readonly certificateAuthority: string | undefined
 }
 
 /** What requests are said to have come by. */
 export type Scheme = 'http' | 'https'
 
+/** Signs who is signed in. */
+export interface AssertionSigner {
+  of(session: OpenSession['session'], audience: string, lifetimeSeconds: number): string | Promise<string>
+}
+
 /** The applications behind the gate, by site. */
 export class Applications {
   readonly #bySite = new Map<Site<ProxySite>, Application>()
+  readonly #signer: AssertionSigner | undefined
   readonly scheme: Scheme
 
   /**
    * `scheme` is that of the public address: what clients say about it themselves is not believed.
    * @param ownPages the path the gateway's own pages are under
+   * @param signer for sites whose applications get assertions
    */
-  constructor(sites: readonly Site<ProxySite>[], scheme: Scheme, ownPages?: string) {
+  constructor(sites: readonly Site<ProxySite>[], scheme: Scheme, ownPages?: string, signer?: AssertionSigner) {
     this.scheme = scheme
+    this.#signer = signer
     // A site's own names for identity are nobody's to say on any other site either: two sites may lead to one application.
-    const owned = sites.flatMap(({ settings: { identity } }) =>
-      typeof identity === 'object' ? Object.values(identity).filter((name) => name !== undefined) : [],
-    )
-    for (const site of sites) this.#bySite.set(site, build(site, owned, ownPages))
+    const told = sites.map((site) => ({ site, identity: new IdentityHeaders(site.settings.identity) }))
+    const names = told.flatMap(({ identity }) => identity.names).filter((name) => name !== 'Authorization')
+    const withBasic = told.flatMap(({ site, identity }) => (identity.setsAuthorization ? [site.settings.upstream] : []))
+    for (const { site, identity } of told) {
+      const owned = withBasic.includes(site.settings.upstream) ? [...names, 'Authorization'] : names
+      this.#bySite.set(site, build(site, identity, owned, ownPages))
+    }
   }
 
   /** @throws for a site of another policy */
@@ -66,28 +81,51 @@ export class Applications {
     return application
   }
 
-  /** The headers of a judged request as its application gets them. */
+  /** The headers of a judged request as its application gets them; later only where an assertion has to be signed. */
   headersFor(
     application: Application,
     request: IncomingMessage,
     judged: Judged<ProxySite>,
     requestId: string,
-  ): string[] {
-    return application.headers.request(request.rawHeaders, {
-      client: judged.client?.text ?? 'unknown',
-      scheme: this.scheme,
-      host: request.headers.host ?? '',
-      requestId,
-      user: judged.session?.session.user,
-      dropAuthorization: judged.program === true || carriesAppToken(request.headers.authorization),
-    })
+  ): string[] | Promise<string[]> {
+    const headers = (assertion: string | undefined) =>
+      application.headers.request(request.rawHeaders, {
+        client: judged.client?.text ?? 'unknown',
+        scheme: this.scheme,
+        host: request.headers.host ?? '',
+        requestId,
+        user: judged.session?.session.user,
+        assertion,
+        dropAuthorization: judged.program === true || carriesAppToken(request.headers.authorization),
+      })
+    const assertion = this.#assertionOf(application, judged)
+    return assertion instanceof Promise ? assertion.then(headers) : headers(assertion)
   }
 
   /** What another proxy adds to the request it holds, and puts in the place of the same headers of the client's. */
-  answerFor(application: Application, request: Pick<IncomingMessage, 'headers'>, judged: Judged<ProxySite>): string[] {
-    const user = judged.session?.session.user
-    const dropAuthorization = judged.program === true || carriesAppToken(request.headers.authorization)
-    return application.headers.answer(request.headers, { user, dropAuthorization })
+  answerFor(
+    application: Application,
+    request: Pick<IncomingMessage, 'headers'>,
+    judged: Judged<ProxySite>,
+  ): string[] | Promise<string[]> {
+    const headers = (assertion: string | undefined) =>
+      application.headers.answer(request.headers, {
+        user: judged.session?.session.user,
+        assertion,
+        dropAuthorization: judged.program === true || carriesAppToken(request.headers.authorization),
+      })
+    const assertion = this.#assertionOf(application, judged)
+    return assertion instanceof Promise ? assertion.then(headers) : headers(assertion)
+  }
+
+  #assertionOf({ assertion, audience }: Application, { session }: Judged<ProxySite>) {
+    if (assertion === undefined || session === undefined) return undefined
+    return this.#signer?.of(session.session, audience, assertion.lifetimeSeconds)
+  }
+
+  /** Whether any application gets assertions. */
+  get wantAssertions(): boolean {
+    return [...this.#bySite.values()].some(({ assertion }) => assertion !== undefined)
   }
 
   /** What is under way and was let in by a session, or all of it. */
@@ -105,17 +143,24 @@ export class Applications {
   }
 }
 
-function build(site: Site<ProxySite>, owned: readonly string[], ownPages: string | undefined): Application {
-  const { upstream: url, upstreamTls, identity, preserveHost, timeouts, limits } = site.settings
+function build(
+  site: Site<ProxySite>,
+  identity: IdentityHeaders,
+  owned: readonly string[],
+  ownPages: string | undefined,
+): Application {
+  const { upstream: url, upstreamTls, preserveHost, timeouts, limits } = site.settings
   const ca = upstreamTls?.ca === undefined ? undefined : readFileSync(upstreamTls.ca, 'utf8')
   return {
     site,
     certificateAuthority: ca,
+    assertion: identity.assertion,
+    audience: identity.assertion?.audience ?? site.host ?? 'gatelodge',
     headers: new HeaderPolicy({
+      identity,
       upstream: url,
       owned,
       ownPages,
-      ...(identity === undefined ? {} : { identity }),
       ...(preserveHost === undefined ? {} : { preserveHost }),
     }),
     upstream:

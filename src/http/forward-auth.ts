@@ -50,7 +50,7 @@ async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { ra
     const verdict = judging instanceof Promise ? await judging : judging
     if (isStopped(verdict)) parts.onStopped?.(original, id, verdict)
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
-    if (verdict.kind === 'judged') answerJudged(parts, verdict, original, raw, response, id)
+    if (verdict.kind === 'judged') await answerJudged(parts, verdict, original, raw, response, id)
     else if (isForwardAuth(verdict.target.path.slice(parts.gate.prefix.length))) throw new GatelodgeError('not-found')
     // Our own pages ask for themselves.
     else allow(response, [], id)
@@ -67,14 +67,14 @@ function readOriginal({ gate, peers, trusted, applications }: ForwardAuthParts, 
   return originalRequest(request, behind.startsWith('/') ? behind : '', { trusted, scheme: applications.scheme })
 }
 
-function answerJudged(
+async function answerJudged(
   { gate, applications, errors }: ForwardAuthParts,
   judged: Judged<ProxySite>,
   original: OriginalRequest,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
-): void {
+): Promise<void> {
   const application = applications.of(judged.site)
   const refusal = refusalTo(original, judged)
   if (refusal === undefined) {
@@ -84,7 +84,7 @@ function answerJudged(
     if (isForeign && enforce !== false) throw new GatelodgeError('upgrade.refused')
     const named = isForeign ? { ...judged, session: undefined } : judged
     const headers = [
-      ...applications.answerFor(application, original, named),
+      ...(await applications.answerFor(application, original, named)),
       ...Object.entries(judged.headers ?? {}).flat(),
     ]
     allow(response, headers, requestId)

@@ -169,15 +169,23 @@ function passThrough(parts: ProxyParts): Hook {
       errors.answer(raw, response, new GatelodgeError('upstream.none'), request.id)
       return
     }
-    application.upstream.forward({
-      request: raw,
-      response,
-      target: verdict.target.forward,
-      headers: applications.headersFor(application, raw, verdict, request.id),
-      policy: verdict.headers === undefined ? application.headers : alsoSaying(verdict.headers, application.headers),
-      fail: (error) => errors.answer(raw, response, error, request.id),
-      boundTo: verdict.session === undefined ? undefined : verdict.program === true ? 'program' : 'session',
-    })
+    const { upstream } = application
+    const fail = (error: unknown) => errors.answer(raw, response, error, request.id)
+    const forward = (headers: string[]) => {
+      if (response.destroyed) return
+      upstream.forward({
+        request: raw,
+        response,
+        target: verdict.target.forward,
+        headers,
+        policy: verdict.headers === undefined ? application.headers : alsoSaying(verdict.headers, application.headers),
+        fail,
+        boundTo: verdict.session === undefined ? undefined : verdict.program === true ? 'program' : 'session',
+      })
+    }
+    const headers = applications.headersFor(application, raw, verdict, request.id)
+    if (headers instanceof Promise) headers.then(forward).catch(fail)
+    else forward(headers)
   }
 }
 

@@ -97,8 +97,10 @@ export class Tunnels {
     this.#entering += 1
     try {
       const judged = await this.#judge(request, requestId)
+      const { applications } = this.#parts
+      const headers = await applications.headersFor(applications.of(judged.site), request, judged, requestId)
       if (socket.destroyed) return
-      this.#open(request, socket, head, judged, requestId)
+      this.#open(request, socket, head, judged, headers, requestId)
     } catch (error) {
       this.#answer(request, socket, error, requestId)
     } finally {
@@ -140,12 +142,19 @@ export class Tunnels {
     throw new GatelodgeError('upgrade.refused')
   }
 
-  #open(request: IncomingMessage, socket: Socket, head: Buffer, judged: Judged<ProxySite>, requestId: string): void {
+  #open(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    judged: Judged<ProxySite>,
+    headers: readonly string[],
+    requestId: string,
+  ): void {
     const application = this.#parts.applications.of(judged.site)
     if (application.upstream === undefined) throw new GatelodgeError('upstream.none')
     const sessionId = judged.session?.session.id
     if (this.#closing || this.#isFull(application, sessionId)) throw new GatelodgeError('upgrade.limit')
-    const outgoing = this.#handshake(application, request, judged, requestId)
+    const outgoing = this.#handshake(application, judged.target.forward, headers)
     let splice: Splice | undefined
     const tunnel: Tunnel = {
       request,
@@ -206,7 +215,7 @@ export class Tunnels {
     outgoing.end()
   }
 
-  #handshake(application: Application, request: IncomingMessage, judged: Judged<ProxySite>, requestId: string) {
+  #handshake(application: Application, path: string, headers: readonly string[]) {
     const { protocol, hostname, port } = new URL(application.site.settings.upstream)
     const host = hostname.replace(/^\[|\]$/g, '')
     const { upstreamTls } = application.site.settings
@@ -216,15 +225,9 @@ export class Tunnels {
       host,
       port: port === '' ? (isTls ? 443 : 80) : Number(port),
       method: 'GET',
-      path: judged.target.forward,
+      path,
       // The array form goes out as it is; Node's types only know the object.
-      headers: [
-        ...this.#parts.applications.headersFor(application, request, judged, requestId),
-        'Connection',
-        'Upgrade',
-        'Upgrade',
-        'websocket',
-      ] as never,
+      headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'] as never,
       agent: false,
       setHost: false,
       ...(isTls ? { rejectUnauthorized: true, servername: isIP(name) === 0 ? name : '' } : {}),

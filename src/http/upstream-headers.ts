@@ -1,50 +1,15 @@
 import { setsOurCookie, withoutOurCookies } from './cookies.js'
-
-/** Who is signed in, as far as applications are told. */
-export interface UpstreamUser {
-  readonly username: string
-  readonly email?: string
-  readonly groups: readonly string[]
-}
-
-/** In which headers an application reads who is signed in. A name that is not given is not sent. */
-export interface IdentityHeaders {
-  readonly user?: string
-  readonly email?: string
-  readonly groups?: string
-  readonly name?: string
-}
-
-/** The conventions of other gateways: moving from one of them changes nothing in the application. */
-export const identityPresets = {
-  none: {},
-  'remote-user': { user: 'Remote-User', email: 'Remote-Email', groups: 'Remote-Groups', name: 'Remote-Name' },
-  'x-forwarded-user': {
-    user: 'X-Forwarded-User',
-    email: 'X-Forwarded-Email',
-    groups: 'X-Forwarded-Groups',
-    name: 'X-Forwarded-Preferred-Username',
-  },
-  'x-auth-request': {
-    user: 'X-Auth-Request-User',
-    email: 'X-Auth-Request-Email',
-    groups: 'X-Auth-Request-Groups',
-    name: 'X-Auth-Request-Preferred-Username',
-  },
-} as const satisfies Record<string, IdentityHeaders>
-
-export type IdentityPreset = keyof typeof identityPresets
+import type { IdentityHeaders, UpstreamUser } from './identity-headers.js'
 
 export interface HeaderPolicySettings {
-  /** `none` unless told otherwise. */
-  readonly identity?: IdentityPreset | IdentityHeaders
+  readonly identity: IdentityHeaders
   /** The upstream's address, `scheme://host[:port]`: taken off `Location` so that it never reaches a client. */
   readonly upstream: string
   /** The client's `Host` goes on to the application, so that it builds right links. On by default. */
   readonly preserveHost?: boolean
   /** Where the gateway's own pages live: an address of one of them may have a token in it, and is no application's to read. */
   readonly ownPages?: string | undefined
-  /** Header names of other sites' own identity maps: no client may say them to any site. */
+  /** Names that other sites tell identity by: no client may say them to any site. */
   readonly owned?: readonly string[]
 }
 
@@ -57,6 +22,8 @@ export interface RequestFacts {
   readonly host: string
   readonly requestId: string
   readonly user?: UpstreamUser | undefined
+  /** Signed, for the site that wants one. */
+  readonly assertion?: string | undefined
   /** The gateway used up `Authorization` itself, so it is not the application's to see. */
   readonly dropAuthorization?: boolean
 }
@@ -187,19 +154,16 @@ export class HeaderPolicy {
   readonly #requestNames = new Map<string, Treatment>()
   readonly #responseNames = new Map<string, Treatment>()
   readonly #aliases = new Map<string, Treatment>()
-  readonly #identities = new WeakMap<UpstreamUser, readonly string[]>()
 
   constructor(settings: HeaderPolicySettings) {
-    const identity = settings.identity ?? 'none'
-    this.#identity = typeof identity === 'string' ? identityPresets[identity] : identity
+    this.#identity = settings.identity
     // Where another proxy passes requests on, there is no address of the application to hide.
     const { origin, host } = URL.canParse(settings.upstream) ? new URL(settings.upstream) : { origin: '\0', host: '' }
     this.#upstream = origin
     this.#upstreamHost = host
     this.#preserveHost = settings.preserveHost ?? true
     this.#ownPages = settings.ownPages
-    const own = Object.values(this.#identity).filter((name) => name !== undefined)
-    this.#owned = new Set([...own, ...(settings.owned ?? [])].map(fold))
+    this.#owned = new Set([...this.#identity.names, ...(settings.owned ?? [])].map(fold))
   }
 
   /** The headers of the request as the application gets them: each one of ours exactly once, no alias of any. */
@@ -216,7 +180,8 @@ export class HeaderPolicy {
       'X-Request-Id',
       facts.requestId,
     ]
-    if (facts.user !== undefined) headers.push(...this.#identityOf(facts.user))
+    this.#pushIdentity(headers, facts)
+    const ours = headers.length
     let named: Set<string> | undefined
     for (let at = 0; at < raw.length; at += 2) {
       const name = raw[at] as string
@@ -241,7 +206,7 @@ export class HeaderPolicy {
           break
       }
     }
-    return named === undefined ? headers : withoutNamed(headers, named, this.#ownLength(facts.user))
+    return named === undefined ? headers : withoutNamed(headers, named, ours)
   }
 
   /**
@@ -251,16 +216,16 @@ export class HeaderPolicy {
    */
   answer(
     headers: { readonly cookie?: string | undefined; readonly authorization?: string | undefined },
-    { user, dropAuthorization }: Pick<RequestFacts, 'user' | 'dropAuthorization'>,
+    facts: Pick<RequestFacts, 'user' | 'assertion' | 'dropAuthorization'>,
   ): string[] {
-    const answer = user === undefined ? [] : [...this.#identityOf(user)]
+    const answer: string[] = []
+    this.#pushIdentity(answer, facts)
     const given = new Set(answer.filter((_, at) => at % 2 === 0))
-    for (const name of Object.values(this.#identity)) {
-      if (!given.has(name)) answer.push(name, '')
-    }
+    for (const name of this.#identity.names) if (!given.has(name)) answer.push(name, '')
     answer.push('Cookie', withoutOurCookies(headers.cookie ?? '') ?? '')
-    if (headers.authorization !== undefined) {
-      answer.push('Authorization', dropAuthorization === true ? '' : headers.authorization)
+    const { authorization } = headers
+    if (authorization !== undefined && !this.#owned.has('authorization')) {
+      answer.push('Authorization', facts.dropAuthorization === true ? '' : authorization)
     }
     return answer
   }
@@ -319,24 +284,11 @@ export class HeaderPolicy {
     return folded !== name.toLowerCase() && this.#owned.has(folded) ? treat.drop : treat.keep
   }
 
-  #identityOf(user: UpstreamUser): readonly string[] {
-    const known = this.#identities.get(user)
-    if (known !== undefined) return known
-    const { user: userName, email, groups, name } = this.#identity
-    const headers: string[] = []
-    const add = (header: string | undefined, value: string | undefined) => {
-      if (header !== undefined && value !== undefined) headers.push(header, value)
+  #pushIdentity(headers: string[], { user, assertion }: Pick<RequestFacts, 'user' | 'assertion'>): void {
+    if (user !== undefined) headers.push(...this.#identity.of(user))
+    if (assertion !== undefined && this.#identity.assertion !== undefined) {
+      headers.push(this.#identity.assertion.header, assertion)
     }
-    add(userName, encodeIdentity(user.username))
-    add(email, user.email === undefined ? undefined : encodeIdentity(user.email))
-    add(groups, user.groups.map((group) => encodeIdentity(group).replaceAll(',', '%2C')).join(','))
-    add(name, encodeIdentity(user.username))
-    this.#identities.set(user, headers)
-    return headers
-  }
-
-  #ownLength(user: UpstreamUser | undefined): number {
-    return 10 + (user === undefined ? 0 : this.#identityOf(user).length)
   }
 
   #withoutUpstream(location: string): string {
@@ -347,20 +299,6 @@ export class HeaderPolicy {
   }
 }
 
-/**
- * A name or address as a header value that every application reads back the same: printable ASCII stays as it is, and
- * everything else, `%` itself, and a space at either end, is percent-encoded as UTF-8 (RFC 3986 2.1). Encoding `%` too is
- * what keeps the user `%C3%A9` from being taken for the user `é`; `decodeURIComponent` gives the name back.
- */
-export function encodeIdentity(value: string): string {
-  if (plain.test(value)) return value
-  return value
-    .replace(/\p{Surrogate}/gu, '\ufffd')
-    .replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => encodeURIComponent(part))
-    .replace(/^ +| +$/g, (spaces) => '%20'.repeat(spaces.length))
-}
-
-const plain = /^(?! )[\x20-\x24\x26-\x7e]*(?<! )$/
 const invalidValue = /[^\t\x20-\x7e\x80-\xff]/
 const framing = new Set(['content-length', 'content-type'])
 const responseHopByHop = new Set([...hopByHop, 'proxy-authenticate', 'proxy-authentication-info'])

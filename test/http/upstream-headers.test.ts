@@ -1,11 +1,17 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Cookies, setsOurCookie, withoutOurCookies } from '../../src/http/cookies.js'
-import { encodeIdentity, HeaderPolicy, type RequestFacts } from '../../src/http/upstream-headers.js'
+import { encodeIdentity, type IdentityChoice, IdentityHeaders } from '../../src/http/identity-headers.js'
+import { HeaderPolicy, type HeaderPolicySettings, type RequestFacts } from '../../src/http/upstream-headers.js'
 
+const policyFor = ({
+  identity,
+  ...more
+}: Partial<Omit<HeaderPolicySettings, 'identity'>> & { identity?: IdentityChoice }) =>
+  new HeaderPolicy({ upstream, ...more, identity: new IdentityHeaders(identity) })
 const upstream = 'http://10.1.2.3:3000'
 const facts: RequestFacts = { client: '203.0.113.9', scheme: 'https', host: 'crm.example.com', requestId: 'r1' }
-const bob = { username: 'bob', email: 'bob@example.com', groups: ['staff', 'a,b'] }
+const bob = { id: 'u1', username: 'bob', email: 'bob@example.com', groups: ['staff', 'a,b'] }
 
 const pairs = (flat: readonly string[]) =>
   flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []))
@@ -17,7 +23,7 @@ const values = (flat: readonly string[], name: string) =>
 const variable = (name: string) => name.toUpperCase().replace(/[^A-Z0-9]/g, '_')
 
 t.test('what a client says about identity, origin or method never arrives, in any spelling', async (t) => {
-  const policy = new HeaderPolicy({ identity: 'remote-user', upstream })
+  const policy = policyFor({ identity: 'remote-user', upstream })
   const lies = [
     'Remote-User',
     'Remote_User',
@@ -58,7 +64,7 @@ t.test('what a client says about identity, origin or method never arrives, in an
 })
 
 t.test('each header of ours arrives exactly once with our value, whatever a client sends', async () => {
-  const policy = new HeaderPolicy({ identity: { user: 'X-Who', groups: 'X-Who-Groups' }, upstream })
+  const policy = policyFor({ identity: { headers: { 'X-Who': '{username}', 'X-Who-Groups': '{groups}' } }, upstream })
   const ours = new Map([
     ['X_FORWARDED_FOR', '203.0.113.9'],
     ['X_FORWARDED_PROTO', 'https'],
@@ -99,7 +105,7 @@ t.test('each header of ours arrives exactly once with our value, whatever a clie
 })
 
 t.test('a header named in Connection is gone, but neither ours nor the length of the body', async (t) => {
-  const policy = new HeaderPolicy({ identity: 'remote-user', upstream })
+  const policy = policyFor({ identity: 'remote-user', upstream })
   const raw = [
     'X-Secret',
     '1',
@@ -117,7 +123,7 @@ t.test('a header named in Connection is gone, but neither ours nor the length of
 })
 
 t.test('without a user no identity header arrives at all', async (t) => {
-  const policy = new HeaderPolicy({ identity: 'x-auth-request', upstream })
+  const policy = policyFor({ identity: 'x-auth-request', upstream })
   const sent = policy.request(['X-Auth-Request-User', 'root', 'Accept', '*/*'], facts)
   t.strictSame(
     pairs(sent).filter(([name]) => /auth/i.test(name)),
@@ -146,14 +152,14 @@ t.test('a username is sent so that no two users look the same and nothing breaks
 })
 
 t.test('Authorization reaches the application unless the gateway used it up', async (t) => {
-  const policy = new HeaderPolicy({ upstream })
+  const policy = policyFor({ upstream })
   const raw = ['Authorization', 'Basic eA==']
   t.strictSame(values(policy.request(raw, facts), 'authorization'), ['Basic eA=='])
   t.strictSame(values(policy.request(raw, { ...facts, dropAuthorization: true }), 'authorization'), [])
 })
 
 t.test('the address of a page of ours is not told: a link that signs in may have been opened there', async (t) => {
-  const policy = new HeaderPolicy({ upstream, ownPages: '/.gatelodge' })
+  const policy = policyFor({ upstream, ownPages: '/.gatelodge' })
   const from = (address: string) => values(policy.request(['Referer', address], facts), 'referer')
   t.strictSame(from('https://crm.example.com/.gatelodge/link?token=secret'), [])
   t.strictSame(from('https://crm.example.com/orders?page=2'), ['https://crm.example.com/orders?page=2'])
@@ -219,7 +225,7 @@ t.test('an application cannot set our cookies, in any spelling a browser might s
 })
 
 t.test('of the answer only what belongs to this connection and our names are taken away', async (t) => {
-  const policy = new HeaderPolicy({ upstream })
+  const policy = policyFor({ upstream })
   const answer = policy.response(
     [
       ['Connection', 'close, X-Hop'],
@@ -248,7 +254,7 @@ t.test('of the answer only what belongs to this connection and our names are tak
 })
 
 t.test('names made up by clients do not grow memory', async (t) => {
-  const policy = new HeaderPolicy({ upstream })
+  const policy = policyFor({ upstream })
   for (let at = 0; at < 5000; at += 1) policy.request([`X-Made-Up-${at}`, '1'], facts)
   t.strictSame(values(policy.request(['X-Made-Up-4999', '1', 'X_Forwarded_For', 'lie'], facts), 'X-Made-Up-4999'), [
     '1',
