@@ -237,6 +237,8 @@ export interface Store {
     prefix: string,
     page?: { readonly after?: string; readonly limit?: number },
   ): Promise<ReadonlyArray<readonly [string, Json]>>
+  /** Present where a read costs a way to a server: a copy of one key that is kept up to date here. */
+  watch?(key: string): WatchedKey
   /** Present where a store can be copied: everything there is with its lifetime, in order of key, as of one moment where the store can. */
   snapshot?(): AsyncIterable<StoredEntry>
   /**
@@ -246,6 +248,12 @@ export interface Store {
    */
   replaceAll?(entries: Iterable<StoredEntry>): Promise<number>
   close(): Promise<void>
+}
+
+/** A copy of one key of a store. */
+export interface WatchedKey {
+  /** What is there, at most a second old and mostly not at all; `undefined` where that cannot be said: then ask the store. */
+  current(): Json | undefined
 }
 
 /** An entry of a store, for copies. */

@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import KeyvRedis from '@keyv/redis'
+import KeyvRedis, { type RedisClientType } from '@keyv/redis'
 import { z } from 'zod'
-import { definePlugin, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
+import { definePlugin, filePath, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
 import { Connection, type Script } from './redis/connection.js'
 import { add, increment, remove, repair, set, swap, sweep } from './redis/scripts.js'
-import { warnOfForgetting } from './redis/server-settings.js'
+import { checkMemory } from './redis/server-settings.js'
+import { behindSentinels, type Credentials, inCluster, oneServer, type Servers } from './redis/servers.js'
+import { WatchedKey } from './redis/watched-key.js'
 
 /** What a {@link RedisStore} is built from. */
 export interface RedisStoreOptions {
@@ -24,7 +26,9 @@ export interface RedisStoreOptions {
  */
 export class RedisStore implements Store {
   readonly #connection: Connection
-  readonly #adapter: KeyvRedis<string>
+  #adapter: KeyvRedis<string> | undefined
+  #watched: WatchedKey | undefined
+  #watchedKey: string | undefined
   readonly #values: string
   readonly #keys: string
   readonly #expiries: string
@@ -43,13 +47,12 @@ export class RedisStore implements Store {
     this.#now = now
     this.#log = log
     this.#sweepPause = sweepSeconds * 1000
-    this.#adapter = new KeyvRedis(connection.client, { throwOnErrors: true })
-    this.#adapter.on('error', () => {}) // thrown as well; an event that nobody hears would be thrown a second time
     this.#sweepAfter(this.#sweepPause)
   }
 
   async get(key: string): Promise<Json | undefined> {
     checkKey(key)
+    if (key === this.#watchedKey && this.#watched !== undefined) return this.#watched.read()
     const stored = await (this.#reads.get(key) ?? this.#read(key))
     const text = stored === undefined ? undefined : living(stored, this.#now())
     return text === undefined ? undefined : JSON.parse(text)
@@ -137,6 +140,22 @@ export class RedisStore implements Store {
     return kept
   }
 
+  /** One key at most. Nothing is asked of the server for it until somebody reads the key. */
+  watch(key: string): WatchedKey {
+    checkKey(key)
+    const parse = (stored: string) => {
+      const text = living(stored, this.#now())
+      return text === undefined ? undefined : (JSON.parse(text) as Json)
+    }
+    this.#watchedKey = key
+    this.#watched = new WatchedKey(this.#connection, this.#values + key, parse)
+    // Where the server does not let us watch, there is no copy, and every read asks.
+    this.#watched.begin().catch((error: Error) => {
+      this.#log.warn({ reason: error.message }, 'Redis does not say what changed: every request asks it')
+    })
+    return this.#watched
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#sweeping)
     this.#sweeping = undefined
@@ -144,10 +163,18 @@ export class RedisStore implements Store {
   }
 
   #read(key: string): Promise<string | undefined> {
-    const reading = this.#connection.ask(() => this.#adapter.get<string>(this.#values + key))
+    const reading = this.#connection.ask((client) => this.#adapterOf(client).get<string>(this.#values + key))
     if (this.#reads.size === 0) setImmediate(() => this.#reads.clear())
     this.#reads.set(key, reading)
     return reading
+  }
+
+  /** Of the connection that stands now. */
+  #adapterOf(client: RedisClientType): KeyvRedis<string> {
+    if (this.#adapter?.client === client) return this.#adapter
+    this.#adapter = new KeyvRedis(client, { throwOnErrors: true })
+    this.#adapter.on('error', () => {}) // thrown as well; an event that nobody hears would be thrown a second time
+    return this.#adapter
   }
 
   /** In order of UTF-8 bytes; no byte of UTF-8 is 0xff. */
@@ -179,7 +206,13 @@ export class RedisStore implements Store {
   async #run(script: Script, key: string, args: readonly string[]): Promise<unknown> {
     checkKey(key)
     const keys = [this.#values + key, this.#keys, this.#expiries]
-    return this.#connection.run(script, keys, [key, String(this.#now()), ...args])
+    const isWatched = key === this.#watchedKey
+    if (isWatched) this.#watched?.forget()
+    try {
+      return await this.#connection.run(script, keys, [key, String(this.#now()), ...args])
+    } finally {
+      if (isWatched) this.#watched?.forget()
+    }
   }
 
   /** Expiry, and ms after which the server may forget the value itself: later, so that a slow clock here decides. */
@@ -231,22 +264,89 @@ function checkKey(key: string): void {
   if (/\p{Surrogate}/u.test(key)) throw new Error('A key of the store must be well-formed Unicode.')
 }
 
+const address = (what: string) =>
+  z
+    .url({ protocol: /^rediss?$/, error: `must be an address like ${what}` })
+    .describe('Addresses start with rediss: where the server speaks TLS, which is always verified')
+
+const node = address('redis://host:26379')
+
 export default definePlugin({
   kind: 'stores',
-  options: z.strictObject({
-    url: z
-      .url({
-        protocol: /^rediss?$/,
-        error: 'must be an address like redis://host:6379 or rediss://user:password@host:6379/0',
-      })
-      .describe('Address of the Redis or Valkey server'),
-    keyPrefix: z.string().max(200).default('gatelodge:').describe('Stands before every key on the server'),
-    timeoutSeconds: z.number().min(0.01).max(60).default(0.8).describe('How long the server may take to answer'),
-    sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
-  }),
-  async create({ url, keyPrefix, timeoutSeconds, sweepSeconds }, { now, log }): Promise<Store> {
-    const connection = await Connection.open({ url, deadline: timeoutSeconds * 1000, log })
-    await warnOfForgetting(connection, log)
+  options: z
+    .strictObject({
+      url: address('redis://host:6379 or rediss://user:password@host:6379/0')
+        .exactOptional()
+        .describe('Address of the Redis or Valkey server, version 6 or later; its name and password, and the database'),
+      sentinel: z
+        .strictObject({
+          master: z.string().min(1).describe('What the Sentinels call the master'),
+          nodes: z
+            .array(node)
+            .min(1)
+            .max(20)
+            .describe('Addresses of the Sentinels, each with its own name and password'),
+        })
+        .exactOptional()
+        .describe('In place of `url`: the server that Sentinels name'),
+      cluster: z
+        .strictObject({
+          nodes: z.array(node).min(1).max(20).describe('Addresses of some nodes, with the name and password of each'),
+        })
+        .exactOptional()
+        .describe('In place of `url`: the node of a cluster that has our keys'),
+      username: z.string().exactOptional().describe('With `sentinel` or `cluster`: the name at the server itself'),
+      password: z.string().exactOptional().describe('With `sentinel` or `cluster`: the password at the server itself'),
+      database: z.int().min(0).exactOptional().describe('With `sentinel`: the number of the database'),
+      ca: filePath().exactOptional().describe('PEM file of the authority that signed the certificates of the servers'),
+      keyPrefix: z
+        .string()
+        .max(200)
+        .default('{gatelodge}:')
+        .describe('Stands before every key on the server; the part in braces keeps all in one slot of a cluster'),
+      timeoutSeconds: z.number().min(0.01).max(60).default(0.8).describe('How long the server may take to answer'),
+      sweepSeconds: z.number().min(0.01).default(30).describe('Pause between two looks for expired entries'),
+    })
+    .superRefine(checkAddresses),
+  async create({ keyPrefix, timeoutSeconds, sweepSeconds, ...where }, { now, log }): Promise<Store> {
+    const servers = serversOf(where, `${keyPrefix}keys`)
+    const connection = await Connection.open({ servers, deadline: timeoutSeconds * 1000, log })
+    try {
+      await checkMemory(connection, log)
+    } catch (fault) {
+      await connection.close()
+      throw fault
+    }
     return new RedisStore({ connection, keyPrefix, now, log, sweepSeconds })
   },
 })
+
+interface Addresses extends Credentials {
+  readonly url?: string
+  readonly sentinel?: { readonly master: string; readonly nodes: readonly string[] }
+  readonly cluster?: { readonly nodes: readonly string[] }
+  readonly ca?: string
+  readonly keyPrefix?: string
+}
+
+function checkAddresses(
+  { url, sentinel, cluster, keyPrefix = '', ...rest }: Addresses,
+  context: z.RefinementCtx,
+): void {
+  const say = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+  const ways = [url, sentinel, cluster].filter((way) => way !== undefined).length
+  if (ways === 0) say([], 'needs one of `url`, `sentinel` and `cluster`')
+  if (ways > 1) say([], 'has more than one of `url`, `sentinel` and `cluster`')
+  for (const name of ['username', 'password', 'database'] as const) {
+    if (url !== undefined && rest[name] !== undefined) say([name], 'stands in `url`')
+  }
+  if (cluster === undefined) return
+  if (rest.database !== undefined) say(['database'], 'a cluster has one database')
+  if (!/\{[^}]+\}/.test(keyPrefix)) say(['keyPrefix'], 'needs a part in braces, as {gatelodge}: has')
+}
+
+function serversOf({ url, sentinel, cluster, ca, ...credentials }: Addresses, key: string): Servers {
+  if (sentinel !== undefined) return behindSentinels(sentinel.nodes, sentinel.master, credentials, ca)
+  if (cluster !== undefined) return inCluster(cluster.nodes, key, credentials, ca)
+  return oneServer(url ?? '', ca)
+}

@@ -1,4 +1,4 @@
-import type { Store } from '../contracts.js'
+import type { Store, WatchedKey } from '../contracts.js'
 import { drawToken } from './secret.js'
 
 /**
@@ -10,6 +10,7 @@ import { drawToken } from './secret.js'
  */
 export class Epoch {
   readonly #store: Store
+  readonly #watched: WatchedKey | undefined
   readonly #everyMs: number
   readonly #listeners = new Set<() => void>()
   #seen: string | undefined
@@ -17,12 +18,13 @@ export class Epoch {
 
   constructor({ store, everyMs = 500 }: { store: Store; everyMs?: number }) {
     this.#store = store
+    this.#watched = store.watch?.(KEY)
     this.#everyMs = everyMs
   }
 
   /** The epoch as of now, over all processes. */
   async read(): Promise<string> {
-    const value = await this.#store.get(KEY)
+    const value = this.#watched?.current() ?? (await this.#store.get(KEY))
     if (typeof value !== 'string') return this.#begin()
     if (value !== this.#seen) this.#notice(value)
     return value

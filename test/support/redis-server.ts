@@ -21,10 +21,15 @@ export interface RedisServer {
   thaw(): void
 }
 
+/** For tests that start it in a way of their own. */
+export function redisProgram(): string {
+  if (program === undefined) throw new Error('redis-server is not installed')
+  return program
+}
+
 /** An empty Redis of the test's own that writes nothing to disk. */
 export async function startRedis(t: Scope, extra: readonly string[] = []): Promise<RedisServer> {
-  if (program === undefined) throw new Error('redis-server is not installed')
-  const redis = program
+  const redis = redisProgram()
   const directory = await temporaryDirectory(t)
   const port = await freePort()
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory]

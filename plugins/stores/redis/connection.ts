@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createClient, type RedisClientType } from '@keyv/redis'
 import type { Logger } from '../../../src/contracts.js'
+import type { ServerAddress, Servers } from './servers.js'
 
 /** A script and its name on the server. */
 export interface Script {
@@ -13,7 +15,7 @@ export const script = (text: string): Script => ({ text, sha1: createHash('sha1'
 
 /** How a server is reached. */
 export interface ConnectionOptions {
-  readonly url: string
+  readonly servers: Servers
   /** How long any command may take, in ms. */
   readonly deadline: number
   readonly log: Logger
@@ -25,24 +27,22 @@ export interface ConnectionOptions {
  * because a server that is frozen or cut off keeps its socket open.
  */
 export class Connection {
-  readonly client: RedisClientType
+  readonly #servers: Servers
   readonly #deadline: number
   readonly #log: Logger
+  #client: RedisClientType | undefined
   #reconnecting = false
   readonly #asked = new Set<Promise<unknown>>()
+  #watched: { readonly key: string; readonly changed: () => void } | undefined
+  #isWatching = false
+  /** When the last command was sent that has been answered, by a clock that is never set. */
+  #heardSince = Number.NEGATIVE_INFINITY
   #closing: Promise<void> | undefined
 
-  private constructor({ url, deadline, log }: ConnectionOptions) {
+  private constructor({ servers, deadline, log }: ConnectionOptions) {
+    this.#servers = servers
     this.#deadline = deadline
     this.#log = log
-    this.client = createClient({
-      url,
-      disableOfflineQueue: true,
-      commandsQueueMaxLength: 20_000,
-      // Reconnecting is done here: the client would wait for ever for a server that accepts and then says nothing.
-      socket: { reconnectStrategy: false, connectTimeout: deadline },
-    }) as RedisClientType
-    this.client.on('error', (error: Error) => this.#lost(error))
   }
 
   /** @throws in words for the operator when the server does not answer */
@@ -55,22 +55,36 @@ export class Connection {
       return connection
     } catch (cause) {
       await connection.close()
-      // The address may carry a password: only its host is named.
-      throw new Error(`Redis at ${new URL(options.url).host} cannot be reached: ${reason(cause)}`, { cause })
+      // The address may carry a password: only hosts are named.
+      throw new Error(`Redis at ${options.servers.name} cannot be reached: ${reason(cause)}`, { cause })
     }
+  }
+
+  /** Calls `changed` when somebody changes this key, and when such a word may have been missed. One key at most. */
+  async watch(key: string, changed: () => void): Promise<void> {
+    this.#watched = { key, changed }
+    if (this.#client !== undefined) await this.#beginToWatch(this.#client)
+  }
+
+  /** Whether everything the server had to say up to so many ms ago has arrived, and changes are told. */
+  isHeard(withinMs: number): boolean {
+    return this.#isWatching && this.#client?.isReady === true && performance.now() - this.#heardSince < withinMs
   }
 
   /** The answer to what `command` asks. */
   async ask<Answer>(command: (client: RedisClientType) => Promise<Answer>): Promise<Answer> {
     if (this.#closing) throw new Error('The store is closed.')
-    if (!this.client.isReady) throw new Error('The store could not be asked: Redis is not connected.')
-    const answer = this.#inTime(command(this.client))
+    const client = this.#client
+    if (client?.isReady !== true) throw new Error('The store could not be asked: Redis is not connected.')
+    const sentAt = performance.now()
+    const answer = this.#inTime(command(client))
     this.#asked.add(answer)
     try {
-      return await answer
+      const answered = await answer
+      if (client === this.#client && sentAt > this.#heardSince) this.#heardSince = sentAt
+      return answered
     } catch (cause) {
-      // A server that became a replica stays one: behind the same name another may be the one to write to by now.
-      if (cause instanceof Late || (cause instanceof Error && cause.message.startsWith('READONLY'))) this.#lost(cause)
+      if (cause instanceof Late || (cause instanceof Error && isElsewhere(cause))) this.#lost(cause)
       throw new Error(`The store could not be asked: ${reason(cause)}`, { cause })
     } finally {
       this.#asked.delete(answer)
@@ -98,13 +112,44 @@ export class Connection {
 
   async #leave(): Promise<void> {
     await Promise.allSettled(this.#asked)
-    if (this.client.isOpen) this.client.destroy()
+    this.#drop()
   }
 
   async #connect(): Promise<void> {
-    await this.#inTime(this.client.connect())
+    const client = newClient(await this.#servers.find(this.#deadline), this.#deadline)
+    client.on('error', (error: Error) => {
+      if (client === this.#client) this.#lost(error)
+    })
+    client.on('invalidate', () => this.#watched?.changed())
+    this.#client = client
+    await this.#inTime(client.connect())
     // Connecting alone does not tell whether the server lets us ask: it may want a password.
-    await this.#inTime(this.client.ping())
+    await this.#inTime(client.ping())
+    if (this.#servers.mayNameReplica) await this.#checkRole(client)
+    await this.#beginToWatch(client)
+  }
+
+  async #checkRole(client: RedisClientType): Promise<void> {
+    const answer = await this.#inTime(client.sendCommand(['ROLE']))
+    if (Array.isArray(answer) && String(answer[0]) !== 'master') throw new Error('it is a replica, and takes no writes')
+  }
+
+  async #beginToWatch(client: RedisClientType): Promise<void> {
+    if (this.#watched === undefined) return
+    // The client turns it on for every key that is read; of one key alone it costs nothing.
+    await this.#inTime(client.sendCommand(['CLIENT', 'TRACKING', 'OFF']))
+    await this.#inTime(client.sendCommand(['CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', this.#watched.key]))
+    this.#watched.changed()
+    this.#isWatching = client === this.#client
+  }
+
+  #drop(): void {
+    this.#isWatching = false
+    this.#heardSince = Number.NEGATIVE_INFINITY
+    this.#watched?.changed()
+    const client = this.#client
+    this.#client = undefined
+    if (client?.isOpen) client.destroy()
   }
 
   async #inTime<Answer>(work: Promise<Answer>): Promise<Answer> {
@@ -129,11 +174,15 @@ export class Connection {
 
   async #reconnect(): Promise<void> {
     for (let tries = 0; !this.#closing; tries++) {
-      if (this.client.isOpen) this.client.destroy()
+      this.#drop()
       await pause(Math.min(50 * 2 ** tries, 500), undefined, { ref: false })
       try {
         if (this.#closing) return
         await this.#connect()
+        if (this.#closing) {
+          this.#drop()
+          return
+        }
         this.#log.info({ tries: tries + 1 }, 'connected to Redis again')
         this.#reconnecting = false
         return
@@ -142,6 +191,31 @@ export class Connection {
       }
     }
   }
+}
+
+/**
+ * RESP3 is how the server tells of changed keys, so it has to be Redis 6 or later. The server's certificate is always
+ * verified.
+ */
+function newClient({ url, ca }: ServerAddress, deadline: number): RedisClientType {
+  // Reconnecting is done here: the client would wait for ever for a server that accepts and then says nothing.
+  const socket = { reconnectStrategy: false, connectTimeout: deadline } as const
+  return createClient({
+    url,
+    RESP: 3,
+    emitInvalidate: true,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: 20_000,
+    socket: ca === undefined ? socket : { ...socket, tls: true, ca },
+  }) as unknown as RedisClientType
+}
+
+/**
+ * A server that became a replica stays one, and a node of a cluster may have given our keys away: behind the same name
+ * another may be the one to write to by now.
+ */
+function isElsewhere({ message }: Error): boolean {
+  return /^(READONLY|MOVED|ASK|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/.test(message)
 }
 
 class Late extends Error {
