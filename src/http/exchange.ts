@@ -67,10 +67,6 @@ export class Exchange implements Occupant, OpenPassage {
     return this.#passage.boundTo !== undefined && !this.#isOver
   }
 
-  get isProgram(): boolean {
-    return this.#passage.boundTo === 'program'
-  }
-
   get request(): IncomingMessage {
     return this.#passage.request
   }

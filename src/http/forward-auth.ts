@@ -46,7 +46,7 @@ async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { ra
   let original: OriginalRequest | undefined
   try {
     original = readOriginal(parts, raw)
-    const judging = parts.gate.judge(original)
+    const judging = parts.gate.judge(original, id)
     const verdict = judging instanceof Promise ? await judging : judging
     if (isStopped(verdict)) parts.onStopped?.(original, id, verdict)
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)

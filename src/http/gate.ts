@@ -6,7 +6,7 @@ import { type Decision, decide, type SessionFacts } from '../access/decide.js'
 import type { Policy, Rule, Site, SiteSettings } from '../access/policy.js'
 import type { Outside, ScopeSettings } from '../access/scope.js'
 import type { User } from '../contracts.js'
-import type { ErrorCode } from '../errors.js'
+import { type ErrorCode, GatelodgeError } from '../errors.js'
 import type { ProgramRequest } from '../identity/programs.js'
 import { type AccountRecord, accountFacts } from './account-facts.js'
 import type { Cookies } from './cookies.js'
@@ -121,9 +121,11 @@ export class Gate<S extends SiteSettings = SiteSettings> {
 
   /**
    * At once where nobody has to be known, as on public rules: those keep their speed when the store is away.
+   * @param requestId for the record
+   * @param isUnderWay it was let in before and is looked at again: that counts as no use of its credentials
    * @throws `store.unavailable` and its like, as a rejection: what cannot be judged does not pass
    */
-  judge(request: Judgeable): Verdict<S> | Promise<Verdict<S>> {
+  judge(request: Judgeable, requestId = '', isUnderWay = false): Verdict<S> | Promise<Verdict<S>> {
     const { policy, prefix } = this.#parts
     const target = canonicalTarget(rawTarget(request))
     if (target === undefined) return { kind: 'refused', error: 'request.target' }
@@ -138,7 +140,7 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     if (site === undefined) return { kind: 'refused', error: 'site.unknown' }
     const method = request.method ?? ''
     const rule = preflightRule(policy, site, path, request, client) ?? policy.rule(site, path, method, client)
-    const facts = { site, rule, target, client }
+    const facts = { site, rule, target, client, requestId, isUnderWay }
     if (needsNobody(rule)) return this.#judged(request, facts, undefined)
     return this.#judgeKnown(request, facts)
   }
@@ -174,20 +176,23 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     }
     const known = this.#programs.get(request)
     const found = known?.still?.() ?? programs(authorization, this.#programRequest(request, facts))
-    return found.then((program) => {
+    // Where everything passes, nobody is turned away for what may be the application's own credentials.
+    const seen = facts.site.settings.enforce === false ? found.catch(withoutThrottle) : found
+    return seen.then((program) => {
       if (program === undefined) return this.#judged(request, facts, undefined)
       this.#programs.set(request, program)
       return this.#judgedProgram(request, facts, program)
     })
   }
 
-  #programRequest(request: Judgeable, { site, client }: RequestFacts<S>): ProgramRequest {
+  #programRequest(request: Judgeable, { site, client, requestId, isUnderWay }: RequestFacts<S>): ProgramRequest {
     return {
+      isUnderWay,
       client: {
         address: client?.text ?? 'unreadable',
         network: networkKey(client),
         userAgent: request.headers['user-agent'] ?? '',
-        requestId: '',
+        requestId,
         ...(site.host === undefined ? {} : { site: site.host }),
       },
       mayUsePassword: (account, user) => {
@@ -233,11 +238,19 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   }
 }
 
+/** A program that would have been told to come again later. */
+function withoutThrottle(error: unknown): undefined {
+  if (error instanceof GatelodgeError && (error.statusCode === 429 || error.code === 'password.busy')) return undefined
+  throw error
+}
+
 interface RequestFacts<S extends SiteSettings> {
   readonly site: Site<S>
   readonly rule: Rule
   readonly target: CanonicalTarget
   readonly client: Address | undefined
+  readonly requestId: string
+  readonly isUnderWay: boolean
 }
 
 /** The request target as it came: the router may have been given another one to go by. */

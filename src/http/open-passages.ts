@@ -1,18 +1,17 @@
 import type { IncomingMessage } from 'node:http'
+import { GatelodgeError } from '../errors.js'
 import type { Verdict } from './gate.js'
 
 /** Something under way for somebody who is signed in: a WebSocket, an event stream, an upload. */
 export interface OpenPassage {
   readonly request: IncomingMessage
-  /** Came with credentials in `Authorization`, which are costly to look at again. */
-  readonly isProgram: boolean
   /** Ends it, if it has not ended: what let it in does not hold any more. */
   cut(): void
 }
 
 /** All that is asked of the gate here. */
 interface Judge {
-  judge(request: IncomingMessage): Verdict | Promise<Verdict>
+  judge(request: IncomingMessage, requestId: '', isUnderWay: true): Verdict | Promise<Verdict>
 }
 
 /** Between two looks at everything that is open: a session also ends by time, which nobody announces. */
@@ -69,14 +68,13 @@ export class OpenPassages {
     this.#unsubscribe?.()
   }
 
-  /** @param programsToo and what nobody had to be known for: rules may have changed as well */
-  async #look(programsToo: boolean): Promise<void> {
+  /** @param everything also what nobody had to be known for: rules may have changed */
+  async #look(everything: boolean): Promise<void> {
     if (this.#looking) return
     this.#looking = true
     this.#again = false
     let failed = false
-    for (const passage of this.#all(programsToo)) {
-      if (passage.isProgram && !programsToo) continue
+    for (const passage of this.#all(everything)) {
       const allowed = await this.#isAllowed(passage.request)
       if (allowed === false) passage.cut()
       if (allowed === undefined) failed = true
@@ -94,11 +92,12 @@ export class OpenPassages {
   /** `undefined` when it could not be judged. */
   async #isAllowed(request: IncomingMessage): Promise<boolean | undefined> {
     try {
-      const verdict = await this.#gate.judge(request)
+      const verdict = await this.#gate.judge(request, '', true)
       // On a site that is only observed, too: what was let in in somebody's name must not outlive that.
       return verdict.kind === 'judged' && verdict.decision.outcome === 'allow' && verdict.observed === undefined
-    } catch {
-      return undefined
+    } catch (error) {
+      // Too many wrong passwords for this name: nothing is broken that would pass, and the program may come again.
+      return error instanceof GatelodgeError && error.statusCode === 429 ? false : undefined
     }
   }
 }

@@ -130,7 +130,7 @@ function judgeFirst({ gate, errors, onStopped }: ProxyParts): Hook {
     done()
   }
   return (request, reply, done) => {
-    const verdict = gate.judge(request.raw)
+    const verdict = gate.judge(request.raw, request.id)
     if (verdict instanceof Promise) verdict.then((known) => act(known, request, reply, done), done)
     else act(verdict, request, reply, done)
   }

@@ -119,7 +119,7 @@ export class Tunnels {
     if (fault !== undefined) throw new GatelodgeError(fault)
     // A body would be taken for frames by one side and for a request by another.
     if (!isWellFormed(request) || hasBody(request)) throw new GatelodgeError('request.malformed')
-    const verdict = await this.#parts.gate.judge(request)
+    const verdict = await this.#parts.gate.judge(request, requestId)
     if (verdict.kind === 'own') throw new GatelodgeError('not-found')
     const { onStopped } = this.#parts
     if (isStopped(verdict)) onStopped?.(request, requestId, verdict)
@@ -160,7 +160,6 @@ export class Tunnels {
       request,
       application,
       sessionId,
-      isProgram: judged.program === true,
       close: (code) => (splice === undefined ? socket.destroy() : splice.close(code)),
       cut: () => tunnel.close(closeCodes.policy),
     }

@@ -35,6 +35,8 @@ export interface Program {
 }
 
 export interface ProgramRequest {
+  /** It was let in before, and is looked at again while it lasts: no request of a rate. */
+  readonly isUnderWay?: boolean
   readonly client: ClientFacts
   /** Whether this account's password alone is enough, here and now: API accounts and exempt ones. */
   readonly mayUsePassword: (account: Account, user: User) => boolean
@@ -111,7 +113,7 @@ export class Programs {
     const { token, account } = program
     this.#use.note(request.client, account, { id: token.id, method: 'token', token })
     const limit = token.rate ?? this.#rate
-    if (limit === undefined) return program
+    if (limit === undefined || request.isUnderWay) return program
     const rate = await this.#rates.take(token.id, limit)
     const headers = rateHeaders(rate)
     if (rate.allowed) return { ...program, headers }
