@@ -6,6 +6,8 @@ import { cpuMs } from '../support/cpu.js'
 export interface DirectoryUnderTest {
   /** A directory with this user and password in it, and nobody else. */
   open(t: Test, user: Omit<User, 'id'>, password: string): Promise<UserDirectory>
+  /** Passwords are judged by another process: what that costs does not show here, and is a test of the plugin's own. */
+  readonly judgesElsewhere?: true
 }
 
 const ada = { username: 'Ada', email: 'Ada@Example.com', groups: ['staff'] }
@@ -64,17 +66,21 @@ export function userDirectoryContract(t: Test, directory: DirectoryUnderTest): v
     }
   })
 
-  t.test('an unknown name costs as much as a wrong password', async (t) => {
-    const d = await directory.open(t, ada, password)
-    const costs = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-    for (let round = 0; round < 8; round += 1) {
-      for (const [which, name] of ['ada', `nobody ${round}`].entries()) {
-        const cost = await cpuMs(() => d.verifyPassword(name, 'wrong password'))
-        costs[which] = Math.min(costs[which] ?? 0, cost)
+  t.test(
+    'an unknown name costs as much as a wrong password',
+    { skip: directory.judgesElsewhere ?? false },
+    async (t) => {
+      const d = await directory.open(t, ada, password)
+      const costs = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+      for (let round = 0; round < 8; round += 1) {
+        for (const [which, name] of ['ada', `nobody ${round}`].entries()) {
+          const cost = await cpuMs(() => d.verifyPassword(name, 'wrong password'))
+          costs[which] = Math.min(costs[which] ?? 0, cost)
+        }
       }
-    }
-    t.ok(Math.max(...costs) < 1.5 * Math.min(...costs), costs.map((ms) => ms.toFixed(1)).join(' '))
-  })
+      t.ok(Math.max(...costs) < 1.5 * Math.min(...costs), costs.map((ms) => ms.toFixed(1)).join(' '))
+    },
+  )
 }
 
 /** What every directory promises that can be written to. */
