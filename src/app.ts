@@ -1,7 +1,10 @@
+import { hostname } from 'node:os'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { AddressRanges } from './access/client-address.js'
 import { Policy } from './access/policy.js'
 import { Audit } from './audit/audit.js'
+import type { Follower } from './audit/follower.js'
+import { linkKey } from './audit/link.js'
 import { Refusals } from './audit/refusals.js'
 import { settingForms } from './config/runtime-settings.js'
 import type { Config } from './config/schema.js'
@@ -73,7 +76,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       secondFactors.set(method.use, await plugins.load('second-factors', method))
     }
 
-    const audit = new Audit({ store, log, now })
+    const audit = new Audit({ store, log, now, ...auditSettings(config) })
     const refusals = new Refusals({ audit, store, log, now })
     const said = { factors: secondFactors, mail, store, audit, log, now, settings: messagesSettings(config) }
     const messages = new Messages(said)
@@ -87,11 +90,13 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       grace: config.secondFactor.grace,
     })
 
+    const closeAudit = await openAudit(config, { store, audit, log, now, plugins })
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
       const settled = identity.settled().then(() => Promise.all([messages.settled(), refusals.close()]))
       if (!(await endsWithin(SETTLE_MS, settled))) log.warn({ afterMs: SETTLE_MS }, 'messages on their way were cut')
       identity.close()
+      await closeAudit()
       await audit.settled()
       await plugins.close()
     }
@@ -172,6 +177,33 @@ export async function buildGateway(
 
 function fileSettings({ session, networks, secondFactor: { required, unenrolled } }: Config) {
   return { ...session, networks, required, unenrolled }
+}
+
+function auditSettings({ audit: { keptSeconds, key, oldKeys } }: Config) {
+  const keys = [...(key === undefined ? [] : [key]), ...oldKeys].map(linkKey)
+  return { keptSeconds: keptSeconds ?? ('for-ever' as const), keys, writesWithKey: key !== undefined }
+}
+
+/** What goes on beside the audit: its way out of the house, and out of the store. @returns what ends it */
+async function openAudit(
+  { audit: { outs, keptSeconds } }: Config,
+  { plugins, ...parts }: Surroundings & { store: Store; audit: Audit; plugins: PluginHost },
+): Promise<() => Promise<void>> {
+  const stopRemoving =
+    keptSeconds === undefined
+      ? () => undefined
+      : (await import('./audit/retention.js')).keepRemovingOld({ ...parts, keptSeconds })
+  const followers: Follower[] = []
+  for (const reference of outs) {
+    const { Follower } = await import('./audit/follower.js')
+    const follower = new Follower({ ...parts, out: await plugins.load('audit-outs', reference), machine: hostname() })
+    await follower.start()
+    followers.push(follower)
+  }
+  return async () => {
+    stopRemoving()
+    await Promise.all(followers.map((follower) => follower.close()))
+  }
 }
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {

@@ -276,6 +276,33 @@ export interface Passwords {
   isKnown(hash: string): boolean
 }
 
+/** An entry of the audit on its way out. */
+export interface AuditLine {
+  /** Its place in the chain; an entry that comes again has the same. */
+  readonly number: number
+  /** UTC in ISO 8601 with milliseconds. */
+  readonly time: string
+  readonly event: string
+  readonly outcome: string
+  /** All of it as one line of JSON, with number and hash. Never a secret. */
+  readonly text: string
+}
+
+/** A place outside that the audit is taken to. */
+export interface AuditOut {
+  /** Tells it from others and stays the same over restarts; how far it got is kept under this name. Never a secret. */
+  readonly name: string
+  /** Every machine has its own, as a file; otherwise one gateway of all delivers. */
+  readonly perMachine?: boolean
+  /**
+   * Takes entries over, in order; resolves when they are. One that was taken before a crash may come again.
+   * @param delivered says that all up to this number are taken, where the rest may still fail
+   * @throws when it does not take them: it is asked again later
+   */
+  deliver(entries: readonly AuditLine[], delivered: (number: number) => void): Promise<void>
+  close?(): Promise<void>
+}
+
 /** Lines for the operator. Never a secret in either argument. */
 export interface Logger {
   debug(fields: object, message: string): void
@@ -291,6 +318,7 @@ export interface PluginKinds {
   'sms-transports': SmsTransport
   'mail-transports': MailTransport
   stores: Store
+  'audit-outs': AuditOut
 }
 
 export type PluginKind = keyof PluginKinds

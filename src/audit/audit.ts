@@ -27,6 +27,8 @@ export interface AuditParts {
   readonly keptSeconds?: number | 'for-ever'
   /** Link the chain by a secret that is not in the store: the first what is written from now on, the others what was. */
   readonly keys?: readonly LinkKey[]
+  /** False: the keys are all old ones, and what is written from now on has none. */
+  readonly writesWithKey?: boolean
 }
 
 /** An entry as it leaves the house. */
@@ -60,14 +62,20 @@ export class Audit {
   readonly #keys: readonly LinkKey[]
   readonly #listeners = new Set<(record: AuditRecord) => void>()
 
-  constructor({ store, log, now, keptSeconds = KEPT_SECONDS, keys = [] }: AuditParts) {
+  constructor({ store, log, now, keptSeconds = KEPT_SECONDS, keys = [], writesWithKey = true }: AuditParts) {
     this.#store = store
     this.#log = log
     this.#now = now
     this.#keys = keys
     // A day longer than the entries themselves: what leads nowhere is passed over.
     this.#finding = new Finding(store, keptSeconds === 'for-ever' ? undefined : keptSeconds + DAY_SECONDS)
-    this.#chain = new Chain({ store, log, now, key: keys[0], finish: (block) => this.#finding.add(block) })
+    this.#chain = new Chain({
+      store,
+      log,
+      now,
+      key: writesWithKey ? keys[0] : undefined,
+      finish: (block) => this.#finding.add(block),
+    })
   }
 
   /**

@@ -32,7 +32,12 @@ function referencesIn(root: Place): ReadonlyArray<readonly [Path, PluginKind]> {
     ? [...(users?.children.keys() ?? [])].map((index) => ['users', index])
     : [['users']]
   const directories = listed.map((path) => [path, 'user-directories'] as const)
-  return [...fixed, ...directories, ...factors].filter(([path]) => placeAt(root, path).depth === path.length)
+
+  const outs = root.children.get('audit')?.children.get('outs')?.children.keys() ?? []
+  const auditOuts = [...outs].map((index) => [['audit', 'outs', index], 'audit-outs'] as const)
+  return [...fixed, ...directories, ...factors, ...auditOuts].filter(
+    ([path]) => placeAt(root, path).depth === path.length,
+  )
 }
 
 function isReference(value: unknown): value is { readonly use: string } {

@@ -264,6 +264,28 @@ const directory = z
   })
   .meta({ pluginKind: 'user-directories' })
 
+const audit = z
+  .strictObject({
+    keep: durationOrOff().prefault('90d').describe('How long entries are kept; off for ever.'),
+    key: z
+      .string()
+      .min(16)
+      .meta({ accepts: 'a text of at least 16 characters, best from ${NAME} or ${file:...}' })
+      .exactOptional()
+      .describe('Links the entries: who can write the store and does not have it cannot forge them.'),
+    oldKeys: z
+      .array(z.string().min(16))
+      .max(20)
+      .default([])
+      .describe('Keys that were used before, to verify what was written with them.'),
+    outs: z
+      .array(pluginReference('audit-outs'))
+      .max(20)
+      .default([])
+      .describe('Where entries go beside the store: json-lines, syslog, webhook.'),
+  })
+  .transform(({ keep, ...rest }) => ({ keptSeconds: keep, ...rest }))
+
 /** What YAML may say. The output still lacks line numbers and has paths as they were written. */
 export const settingsSchema = z.strictObject({
   name: line(60).default('Gatelodge').describe('What users know this service as, on pages and in messages.'),
@@ -295,6 +317,8 @@ export const settingsSchema = z.strictObject({
   settings: settings.prefault({}).describe('What may be changed while the gateway runs.'),
   limits: limits.prefault({}).describe('What the whole gateway may be asked for at once.'),
   stop: stop.prefault({}).describe('How the gateway stops.'),
+
+  audit: audit.prefault({}).describe('The record of what happened: how long it is kept, and where else it goes.'),
   log: log.prefault({}).describe('What is logged.'),
 })
 

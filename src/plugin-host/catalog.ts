@@ -196,6 +196,7 @@ const pluginKinds: ReadonlySet<unknown> = new Set<PluginKind>([
   'sms-transports',
   'mail-transports',
   'stores',
+  'audit-outs',
 ])
 
 function isPluginKind(value: unknown): value is PluginKind {
