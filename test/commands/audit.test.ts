@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { auditExport, auditSearch, auditTail, auditVerify, type SearchOptions } from '../../src/commands/audit.js'
 import type { Terminal } from '../../src/commands/terminal.js'
 import { nameHash } from '../../src/identity/names.js'
@@ -30,7 +30,7 @@ async function run(work: (terminal: Terminal) => Promise<number>) {
 }
 
 /** An hour between any two entries. */
-async function someHistory(): Promise<Rooms & { now: () => number }> {
+async function someHistory(t: Test): Promise<Rooms & { now: () => number }> {
   const r = await rooms(t)
   const { now } = r.clock
   const ada = await add(r, 'ada')
@@ -56,7 +56,7 @@ async function someHistory(): Promise<Rooms & { now: () => number }> {
 t.test(
   'audit search finds by user, event, time, address and outcome, and says what it does not understand',
   async () => {
-    const r = await someHistory()
+    const r = await someHistory(t)
     const search = async (options: SearchOptions) => {
       const { code, lines } = await run((at) => auditSearch(r, at, { ...options, json: true }))
       t.equal(code, 0)
@@ -95,7 +95,7 @@ t.test(
 )
 
 t.test('audit tail shows the newest, and goes on with those that come', async (t) => {
-  const r = await someHistory()
+  const r = await someHistory(t)
   const { lines } = await run((at) => auditTail(r, at, { lines: '2', json: true }))
   t.same(
     lines.map((line) => JSON.parse(line).number),
@@ -113,7 +113,7 @@ t.test('audit tail shows the newest, and goes on with those that come', async (t
 })
 
 t.test('audit export has everything with number and hash, and audit verify says whether it holds', async (t) => {
-  const r = await someHistory()
+  const r = await someHistory(t)
   const { lines } = await run((at) => auditExport(r, at))
   t.match(
     lines.map((line) => JSON.parse(line)),
