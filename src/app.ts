@@ -13,6 +13,7 @@ import { Applications, type ProxySite } from './http/application.js'
 import { Cookies } from './http/cookies.js'
 import { SiteEntrance } from './http/entrance.js'
 import { ErrorAnswers, type MalformedFault } from './http/errors.js'
+import { Explainer } from './http/explainer.js'
 import { FormTokens } from './http/form-token.js'
 import { forwardAuth } from './http/forward-auth.js'
 import { Gate, type ProgramFinder } from './http/gate.js'
@@ -121,17 +122,8 @@ async function openDirectories(plugins: PluginHost, { users }: Config): Promise<
 /** Messages that are on their way when everything closes have this long: as long as a mail server may take. */
 const SETTLE_MS = 15_000
 
-/** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
-export async function buildGateway(
-  house: House,
-  { isStopping = () => false }: { isStopping?: () => boolean } = {},
-): Promise<FastifyInstance> {
-  const { config, log, now, store, secondFactors, identity, refusals } = house
-  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation, settings } =
-    identity
-  const { prefix } = config
-  const secure = config.publicUrl.startsWith('https:')
-
+/** What the file says about access, and what was changed since. */
+function openPolicy({ config, identity: { settings } }: House): Policy<ProxySite> {
   const policy = new Policy<ProxySite>(config)
   const follow = () => {
     const { networks, secondFactor } = settings.current()
@@ -139,6 +131,25 @@ export async function buildGateway(
   }
   settings.onChange(follow)
   follow()
+  return policy
+}
+
+/** For questions about requests that nobody has sent. */
+export function openExplainer(house: House): Explainer {
+  return new Explainer({ policy: openPolicy(house), prefix: house.config.prefix })
+}
+
+/** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
+export async function buildGateway(
+  house: House,
+  { isStopping = () => false }: { isStopping?: () => boolean } = {},
+): Promise<FastifyInstance> {
+  const { config, log, now, store, secondFactors, identity, refusals } = house
+  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation } = identity
+  const { prefix } = config
+  const secure = config.publicUrl.startsWith('https:')
+
+  const policy = openPolicy(house)
   const cookies = new Cookies({ secure })
   const trusted = AddressRanges.parse(config.trustedProxies)
   const programs: ProgramFinder = (authorization, request) => identity.programs.find(authorization, request)

@@ -68,19 +68,26 @@ function supply(decision: Decision, input: DecideInput): Supplied | undefined {
   }
 }
 
+/** A place in the configuration, for people. */
+type Place = (line: number) => string
+
 /** The explanation in lines of text, as `gatelodge explain` prints it. */
-export function explanationLines({ decision, missing, finally: last }: Explanation): readonly string[] {
-  const lines = [`${decision.outcome}: ${decision.reason}`, ...rowLines(decision)]
+export function explanationLines(
+  { decision, missing, finally: last }: Explanation,
+  place: Place = (line) => `line ${line}`,
+): readonly string[] {
+  const lines = [`${decision.outcome}: ${decision.reason}`, ...rowLines(decision, place)]
   for (const one of missing) {
     lines.push(`missing: ${one.what}`)
-    if (one.decision !== decision) lines.push(...rowLines(one.decision))
+    if (one.decision !== decision) lines.push(...rowLines(one.decision, place))
   }
-  if (last !== undefined && last !== decision) lines.push(`then ${last.outcome}: ${last.reason}`, ...rowLines(last))
+  if (last !== undefined && last !== decision)
+    lines.push(`then ${last.outcome}: ${last.reason}`, ...rowLines(last, place))
   return lines
 }
 
-function rowLines({ row, because, line, rule }: Decision): readonly string[] {
-  const at = line === undefined ? '' : ` (line ${line})`
-  const ruleAt = rule.line === undefined ? 'where no rule fits' : `line ${rule.line}`
+function rowLines({ row, because, line, rule }: Decision, place: Place): readonly string[] {
+  const at = line === undefined ? '' : ` (${place(line)})`
+  const ruleAt = rule.line === undefined ? 'where no rule fits' : place(rule.line)
   return [`  row ${row}: ${because}${at}`, `  rule: ${rule.path} ${rule.access} (${ruleAt})`]
 }

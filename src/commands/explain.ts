@@ -1,0 +1,316 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { parseAddress } from '../access/client-address.js'
+import type { AccountFacts, DecideInput, Decision, SessionFacts } from '../access/decide.js'
+import { type Explanation, explanationLines } from '../access/explain.js'
+import type { KeptStop, Refusals } from '../audit/refusals.js'
+import type { Json, User } from '../contracts.js'
+import type { Account } from '../identity/accounts.js'
+import type { Settings } from '../identity/settings.js'
+import { complain, done, failed, moment, say, type Terminal, wrongUse } from './terminal.js'
+import { named, noSuchUser, type UserRooms } from './user.js'
+
+/** As given on the command line. */
+export interface ExplainOptions {
+  readonly user?: string
+  readonly from?: string
+  readonly proof?: string
+  readonly age?: string
+  readonly at?: string
+  readonly request?: string
+  readonly log?: string
+  readonly json?: boolean
+}
+
+/** What the gate would say, as `http/explainer.ts` gives it. */
+interface Explaining {
+  explain(request: {
+    readonly method: string
+    readonly host: string
+    readonly target: string
+    readonly address: string | undefined
+    readonly who?: { readonly user: User; readonly account: Account; readonly session?: SessionFacts }
+    readonly at: number
+  }): Promise<
+    | { readonly kind: 'refused'; readonly error: string; readonly status: number; readonly sentence: string }
+    | { readonly kind: 'own' }
+    | {
+        readonly kind: 'judged'
+        readonly site: {
+          readonly host: string
+          readonly path: string
+          readonly line: number
+          readonly enforced: boolean
+        }
+        readonly explanation: Explanation
+        readonly input: DecideInput
+      }
+  >
+}
+
+/** The rooms the command works on. */
+export interface ExplainRooms extends Pick<UserRooms, 'directory' | 'accounts'> {
+  readonly explainer: Explaining
+  readonly refusals: Pick<Refusals, 'find'>
+  readonly settings: Pick<Settings, 'describe'>
+  /** The YAML file, as it is to be printed. */
+  readonly file: string
+  /** For targets without a host. */
+  readonly publicUrl: string
+  readonly now: () => number
+}
+
+const proofs = ['none', 'password', 'second-factor', 'device', 'token'] as const
+type Proof = (typeof proofs)[number]
+
+/** `explain METHOD URL`: what would become of a request, by which row and rule, and what is missing. */
+export async function explainRequest(
+  rooms: ExplainRooms,
+  terminal: Terminal,
+  method: string | undefined,
+  url: string | undefined,
+  options: ExplainOptions = {},
+): Promise<number> {
+  const wrong = (sentence: string) => complain(terminal, wrongUse, sentence)
+  if (options.request !== undefined) {
+    if (method !== undefined) return wrong('Give a request to imagine, or --request and its number: not both.')
+    return explainStopped(rooms, terminal, options.request, options)
+  }
+  if (method === undefined || url === undefined) {
+    return wrong('Say which request: gatelodge explain GET https://crm.example.com/admin --user ann --from 203.0.113.9')
+  }
+  if (!/^[A-Z][A-Z-]{0,30}$/.test(method)) return wrong('The method is a word in capitals, as in GET or POST.')
+  const place = placeOf(url, rooms.publicUrl)
+  if (place === undefined)
+    return wrong('The address is a URL or a path, as in https://crm.example.com/admin or /admin.')
+  const address = options.from === undefined ? undefined : parseAddress(options.from)
+  if (options.from !== undefined && address === undefined) {
+    return wrong(`"${options.from}" is no address: --from takes one as in 203.0.113.9 or 2001:db8::1.`)
+  }
+  const at = options.at === undefined ? rooms.now() : Date.parse(options.at)
+  if (Number.isNaN(at)) return wrong(`"${options.at}" is no time: --at takes one as in 2026-03-01T08:00:00Z.`)
+  const age = ageOf(options.age ?? '0s')
+  if (age === undefined) return wrong('--age takes a number and a unit, as in 10m.')
+  const proof = proofs.find((one) => one === (options.proof ?? 'password'))
+  if (proof === undefined) return wrong(`There is no proof "${options.proof}": it is one of ${proofs.join(', ')}.`)
+  if (options.proof !== undefined && options.user === undefined) return wrong('--proof is for somebody: say --user.')
+  const found = options.user === undefined ? undefined : await named(rooms, options.user)
+  if (options.user !== undefined && found === undefined) return noSuchUser(terminal, options.user)
+  const account = found && (found.account ?? unopened(found.user, at))
+  const session = sessionOf(proof, at - age, at)
+  const who = found && account && { user: found.user, account, ...(session === undefined ? {} : { session }) }
+  const request = { method, ...place, address: address?.text, at }
+  const explained = await rooms.explainer.explain({ ...request, ...(who === undefined ? {} : { who }) })
+
+  const by = who === undefined ? 'by nobody who is signed in' : `by ${who.user.username}, ${proofWords[proof]}`
+  const from = address === undefined ? 'from an address nobody could read (say --from)' : `from ${address.text}`
+  const asked = `${method} ${place.host}${place.target} ${by}, ${from}, at ${moment(at)}`
+  if (explained.kind === 'refused') {
+    const { error, status, sentence } = explained
+    const outcome = { outcome: 'refused', code: error, status, reason: sentence }
+    if (options.json) say(terminal, JSON.stringify({ request: { ...request, by: who?.user.username }, ...outcome }))
+    const words = `${asked}\nrefused before any rule is asked: ${status} ${error}: ${sentence}`
+    return options.json ? failed : complain(terminal, failed, words)
+  }
+  if (explained.kind === 'own') {
+    const reason = 'a page of the gateway itself, which no rule is asked about'
+    say(terminal, options.json ? JSON.stringify({ request, outcome: 'own-page', reason }) : `${asked}\n${reason}`)
+    return done
+  }
+  const { site, explanation, input } = explained
+  const facts = factsOf(input, account, rooms.settings)
+  if (options.json) {
+    const { decision, missing, finally: last } = explanation
+    const answer = {
+      request: { ...request, from: address?.text, at: moment(at), user: who?.user.username, proof: who && proof },
+      ...asJson(decision, rooms.file),
+      site: { ...site, file: rooms.file },
+      missing: missing.map((one) => ({ what: one.what, outcome: one.decision.outcome, row: one.decision.row })),
+      ...(last === undefined ? {} : { finally: asJson(last, rooms.file) }),
+      facts,
+    }
+    say(terminal, JSON.stringify(answer, undefined, 2))
+    return done
+  }
+  say(terminal, asked)
+  for (const line of explanationLines(explanation, (at) => `${rooms.file}:${at}`)) say(terminal, line)
+  if (!site.enforced && explanation.decision.outcome !== 'allow') {
+    say(terminal, 'NOT ENFORCED: the site is only observed, so the request passes all the same, in nobody’s name')
+  }
+  say(terminal, `site: ${site.host}${site.path} (${rooms.file}:${site.line})`)
+  for (const [name, value] of Object.entries(facts)) say(terminal, `${name}: ${wordsOf(value)}`)
+  return done
+}
+
+/** `explain --request ID`: why a request was stopped that somebody did send. */
+async function explainStopped(
+  rooms: ExplainRooms,
+  terminal: Terminal,
+  id: string,
+  { log, json = false }: ExplainOptions,
+): Promise<number> {
+  if (!/^[\w-]{1,64}$/.test(id)) return complain(terminal, wrongUse, `"${id}" is not the number of a request.`)
+  let stopped: KeptStop | undefined
+  try {
+    stopped = log === undefined ? await rooms.refusals.find(id) : await findInLog(id, log, terminal.stdin)
+  } catch (fault) {
+    return complain(
+      terminal,
+      failed,
+      `${log} cannot be read: ${fault instanceof Error ? fault.message : String(fault)}`,
+    )
+  }
+  if (stopped === undefined) {
+    const where = log === undefined ? 'what is kept of the last 30 days' : log
+    const advice = log === undefined ? ' When very many were stopped, only the log has them all: --log FILE.' : ''
+    return complain(terminal, failed, `No request ${id} was stopped, as far as ${where} says.${advice}`)
+  }
+  if (json) {
+    say(terminal, JSON.stringify({ ...stopped, file: rooms.file }, undefined, 2))
+    return done
+  }
+  const { outcome, reason, row, because, rule, line, method, site, address, username, time, enforced } = stopped
+  const at = (number: number | undefined) => (number === undefined ? '' : ` (${rooms.file}:${number})`)
+  say(terminal, `${id}: ${method} on ${site ?? 'a page of the gateway'} from ${address}, at ${time}`)
+  say(terminal, `${outcome}: ${reason}`)
+  if (row !== undefined) say(terminal, `  row ${row}: ${because}${at(line)}`)
+  if (rule !== undefined)
+    say(terminal, `  rule: ${rule.path} ${rule.access}${at(rule.line) || ' (where no rule fits)'}`)
+  say(terminal, username === undefined ? 'by nobody who was signed in' : `by ${username}`)
+  if (!enforced) say(terminal, 'NOT ENFORCED: the site was only observed, and the request passed')
+  return done
+}
+
+/** The line of the gateway's log about this request. `-`: standard input. */
+async function findInLog(id: string, log: string, stdin: Readable): Promise<KeptStop | undefined> {
+  const input = log === '-' ? stdin : createReadStream(log)
+  const failure = new Promise<never>((_, reject) => input.once('error', reject))
+  const search = async () => {
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      if (!line.includes(id) || !line.startsWith('{')) continue
+      const record = parsed(line)
+      if (record?.['requestId'] === id && typeof record['outcome'] === 'string') return record as unknown as KeptStop
+    }
+    return undefined
+  }
+  return Promise.race([search(), failure])
+}
+
+function parsed(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+/** Host and request target of a URL, or of a path on the public address. Nothing of it is made nicer than it was written. */
+function placeOf(url: string, publicUrl: string): { readonly host: string; readonly target: string } | undefined {
+  // Browsers keep what follows `#` to themselves.
+  const [written = ''] = url.split('#', 1)
+  if (written.startsWith('/')) return { host: new URL(publicUrl).host, target: written }
+  const [, host, rest = ''] = /^https?:\/\/([^/?@\\\s]+)(.*)$/is.exec(written) ?? []
+  if (host === undefined) return undefined
+  return { host, target: rest.startsWith('/') ? rest : `/${rest}` }
+}
+
+/** Milliseconds. */
+function ageOf(text: string): number | undefined {
+  const [, number, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
+  const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit ?? '']
+  return seconds === undefined ? undefined : Number(number) * seconds * 1000
+}
+
+function sessionOf(proof: Proof, provenAt: number, now: number): SessionFacts | undefined {
+  switch (proof) {
+    case 'none':
+      return undefined
+    case 'password':
+      return { passwordAt: provenAt }
+    case 'second-factor':
+      return { passwordAt: provenAt, secondFactorAt: provenAt }
+    case 'device':
+      // The browser was remembered then; the password was given now.
+      return { passwordAt: now, deviceAt: provenAt }
+    case 'token':
+      return { token: true }
+  }
+}
+
+const proofWords: Readonly<Record<Proof, string>> = {
+  none: 'who has not signed in',
+  password: 'with the password',
+  'second-factor': 'with the password and a second factor',
+  device: 'with the password on a remembered device',
+  token: 'with an application token',
+}
+
+/** As it will be at the first sign-in: asking about somebody makes no account. */
+function unopened({ id, username }: User, now: number): Account {
+  return { id, username, status: 'active', role: 'user', generation: 1, required: false, enrolled: [], createdAt: now }
+}
+
+function asJson({ outcome, row, reason, because, needs, rule, line, ...more }: Decision, file: string) {
+  const { also, ...applied } = rule
+  return {
+    outcome,
+    row,
+    reason,
+    because,
+    needs,
+    rule: { ...applied, ...(rule.line === undefined ? {} : { file }) },
+    ...(line === undefined ? {} : { file, line }),
+    ...more,
+    ...(also === undefined ? {} : { otherReadings: also.map(({ path, access }) => ({ path, access })) }),
+  }
+}
+
+/** What was known, in the words of the table. */
+function factsOf(
+  { account: facts, network, secondFactor, rule }: DecideInput,
+  account: Account | undefined,
+  settings: ExplainRooms['settings'],
+): Record<string, { [key: string]: Json }> {
+  const origin = new Map(settings.describe().map((view) => [view.key, view.origin]))
+  const from = (key: 'secondFactor.required' | 'secondFactor.unenrolled' | 'networks') => origin.get(key) ?? 'yaml'
+  const own = account === undefined ? {} : { account: accountFact(account, facts) }
+  const said = network === undefined ? { says: 'nothing' } : plain({ ...network, from: from('networks') })
+  return {
+    ...own,
+    network: said,
+    settings: plain({
+      required: secondFactor.required,
+      requiredFrom: from('secondFactor.required'),
+      unenrolled: secondFactor.unenrolled,
+      unenrolledFrom: from('secondFactor.unenrolled'),
+    }),
+    ...(rule.groups === undefined ? {} : { groups: plain({ wanted: rule.groups }) }),
+  }
+}
+
+function accountFact(account: Account, facts: AccountFacts | undefined): { [key: string]: Json } {
+  return plain({
+    username: account.username,
+    role: account.role,
+    status: account.status,
+    groups: facts?.groups,
+    required: account.required,
+    enrolled: account.enrolled.map(({ method }) => method),
+    // Whether it fits this site, address and time.
+    exempt: facts?.exempt,
+    grace: facts?.grace,
+    addresses: account.addresses,
+  })
+}
+
+/** Without what is `undefined`. */
+function plain(value: object): { [key: string]: Json } {
+  return JSON.parse(JSON.stringify(value))
+}
+
+function wordsOf(value: { readonly [key: string]: Json }): string {
+  return Object.entries(value)
+    .map(([key, one]) => `${key} ${Array.isArray(one) ? one.join('+') || 'none' : String(one)}`)
+    .join(', ')
+}
