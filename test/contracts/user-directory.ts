@@ -66,21 +66,18 @@ export function userDirectoryContract(t: Test, directory: DirectoryUnderTest): v
     }
   })
 
-  t.test(
-    'an unknown name costs as much as a wrong password',
-    { skip: directory.judgesElsewhere ?? false },
-    async (t) => {
-      const d = await directory.open(t, ada, password)
-      const costs = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-      for (let round = 0; round < 8; round += 1) {
-        for (const [which, name] of ['ada', `nobody ${round}`].entries()) {
-          const cost = await cpuMs(() => d.verifyPassword(name, 'wrong password'))
-          costs[which] = Math.min(costs[which] ?? 0, cost)
-        }
+  if (directory.judgesElsewhere) return
+  t.test('an unknown name costs as much as a wrong password', async (t) => {
+    const d = await directory.open(t, ada, password)
+    const costs = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    for (let round = 0; round < 8; round += 1) {
+      for (const [which, name] of ['ada', `nobody ${round}`].entries()) {
+        const cost = await cpuMs(() => d.verifyPassword(name, 'wrong password'))
+        costs[which] = Math.min(costs[which] ?? 0, cost)
       }
-      t.ok(Math.max(...costs) < 1.5 * Math.min(...costs), costs.map((ms) => ms.toFixed(1)).join(' '))
-    },
-  )
+    }
+    t.ok(Math.max(...costs) < 1.5 * Math.min(...costs), costs.map((ms) => ms.toFixed(1)).join(' '))
+  })
 }
 
 /** What every directory promises that can be written to. */
