@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import { useCompileCache } from './runtime/compile-cache.js'
+
+useCompileCache()
 
 /** The command line. Exit codes: 0 done, 1 failed, 2 wrong use or wrong configuration. */
 const program = new Command('gatelodge')
