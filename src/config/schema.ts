@@ -290,6 +290,11 @@ const audit = z
 export const settingsSchema = z.strictObject({
   name: line(60).default('Gatelodge').describe('What users know this service as, on pages and in messages.'),
   listen: listenAddress().prefault('127.0.0.1:8080').describe('Where the gateway listens, as host:port.'),
+  workers: z
+    .union([z.literal('auto'), z.int().min(1).max(64)])
+    .default(1)
+    .meta({ accepts: 'auto, or a whole number from 1 to 64' })
+    .describe('Processes that serve the listener; auto is one for each processor.'),
   publicUrl: publicUrl()
     .exactOptional()
     .describe('The address people type; links in mail start here. May be left out on a loopback address only.'),

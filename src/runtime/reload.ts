@@ -15,9 +15,11 @@ export type ReloadOutcome =
 /** What reads its configuration anew. */
 export interface Reloadable {
   readonly config: Config
-  readonly audit: House['audit']
+  readonly audit: Pick<House['audit'], 'record'>
   /** Builds it beside what runs. @throws in words for the operator */
-  prepare(config: Config): Promise<{ readonly audit: House['audit']; commit(): void; discard(): Promise<void> }>
+  prepare(
+    config: Config,
+  ): Promise<{ readonly audit: Pick<House['audit'], 'record'>; commit(): void; discard(): Promise<void> }>
 }
 
 /** Mistakes that go into one audit entry; the log has all of them. */

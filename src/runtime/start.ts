@@ -1,12 +1,12 @@
+import { availableParallelism } from 'node:os'
 import type { House } from '../app.js'
 import { done } from '../commands/terminal.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
 import { listenForCommands } from './control.js'
 import { controlSocket } from './control-place.js'
-import { Gateway } from './gateway.js'
 import { createLog } from './log.js'
-import { Reload } from './reload.js'
+import { Reload, type Reloadable } from './reload.js'
 import { untilStopped } from './stop.js'
 import { withConfig } from './with-config.js'
 
@@ -21,7 +21,7 @@ export interface RunningGateway {
 
 /** Opens the house, and the door. @throws when something that is named cannot be opened, or the port is taken */
 export async function startGateway(config: Config, log: Logger): Promise<RunningGateway> {
-  return Gateway.open(config, log)
+  return openGateway(config, log)
 }
 
 /** `gatelodge start`: runs until SIGTERM or SIGINT. @returns the exit code */
@@ -35,30 +35,52 @@ async function runGateway(config: Config): Promise<number> {
   let reload: Reload | undefined
   // From the start: without a listener the signal ends the process.
   process.on('SIGHUP', () => void reload?.request('SIGHUP'))
-  const gateway = await Gateway.open(config, log)
-  const setLevel = (level: Config['log']['level']) => {
-    log.level = level
-  }
-  const reloads = new Reload(reloadable(gateway, setLevel), log, process.env)
+  const running = await open(config, log)
+  const reloads = new Reload(running, log, process.env)
   reload = reloads
   const deaf = await listenForCommands(
     () => controlSocket(config),
     () => reloads.request('gatelodge reload'),
     log,
   )
-  await untilStopped(async (signal) => {
-    const { announceSeconds, deadlineSeconds } = gateway.config.stop
+  const stopped = untilStopped(async (signal) => {
+    const { announceSeconds, deadlineSeconds } = running.config.stop
     log.info({ signal }, 'stopping')
     await deaf()
     // Who sits at the terminal waits for nobody's load balancer.
     const announceMs = signal === 'SIGTERM' ? announceSeconds * 1000 : 0
-    await gateway.close({ announceMs, deadlineMs: deadlineSeconds * 1000 })
+    await running.close({ announceMs, deadlineMs: deadlineSeconds * 1000 })
     log.info({}, 'stopped')
   })
+  await Promise.race([stopped, running.givenUp ?? stopped])
   return done
 }
 
-function reloadable(gateway: Gateway, setLevel: (level: Config['log']['level']) => void) {
+/** What runs: a gateway in this process, or several under a supervisor. */
+interface Running extends Reloadable {
+  /** Rejects when it cannot go on. */
+  readonly givenUp?: Promise<never>
+  close(stop: { announceMs: number; deadlineMs: number }): Promise<void>
+}
+
+async function open(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
+  const workers = config.workers === 'auto' ? availableParallelism() : config.workers
+  if (workers === 1) return openOne(config, log)
+  const { Supervisor } = await import('./supervisor.js')
+  const supervisor = new Supervisor(config, workers, log)
+  await supervisor.start()
+  log.info({ workers }, 'all workers listen')
+  return supervisor
+}
+
+/** Loaded when it is known that this process serves requests itself. */
+async function openGateway(config: Config, log: Logger) {
+  const { Gateway } = await import('./gateway.js')
+  return Gateway.open(config, log)
+}
+
+async function openOne(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
+  const gateway = await openGateway(config, log)
   return {
     get config() {
       return gateway.config
@@ -66,17 +88,15 @@ function reloadable(gateway: Gateway, setLevel: (level: Config['log']['level']) 
     get audit() {
       return gateway.house.audit
     },
-    prepare: async (config: Config) => {
-      const { house, commit, discard } = await gateway.prepare(config)
-      return {
-        audit: house.audit,
-        commit: () => {
-          commit()
-          setLevel(config.log.level)
-        },
-        discard,
+    prepare: async (next: Config) => {
+      const { house, commit, discard } = await gateway.prepare(next)
+      const take = () => {
+        commit()
+        log.level = next.log.level
       }
+      return { audit: house.audit, commit: take, discard }
     },
+    close: (stop) => gateway.close(stop),
   }
 }
 

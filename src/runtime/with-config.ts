@@ -1,4 +1,4 @@
-import { type House, openHouse, openStore } from '../app.js'
+import type { House } from '../app.js'
 import { formatProblems } from '../commands/check.js'
 import { failed, wrongUse } from '../commands/terminal.js'
 import { checkConfig } from '../config/load-config.js'
@@ -29,6 +29,7 @@ export async function withConfig(file: string, run: (config: Config) => Promise<
 export function inHouse(file: string, run: (rooms: House['identity'] & House) => Promise<number>): Promise<number> {
   return withConfig(file, async (config) => {
     // Results of commands are for a person or a script: of the log only what went wrong.
+    const { openHouse } = await import('../app.js')
     const house = await openHouse(config, { log: createLog('warn', process.stderr), now: () => Date.now() })
     try {
       return await run({ ...house.identity, ...house })
@@ -49,6 +50,7 @@ export function betweenStores(
 
 function inStore(file: string, run: (store: Store) => Promise<number>): Promise<number> {
   return withConfig(file, async (config) => {
+    const { openStore } = await import('../app.js')
     const store = await openStore(config, { log: createLog('warn', process.stderr), now: () => Date.now() })
     try {
       return await run(store)

@@ -1,0 +1,58 @@
+import { useCompileCache } from './compile-cache.js'
+import { Gateway, type Prepared } from './gateway.js'
+import { createLog } from './log.js'
+import { sentenceOf } from './sentence.js'
+import { type Answer, hello, isOrder, type Order } from './worker-words.js'
+
+/** One of several processes that serve one listener. It does what the supervisor says, and ends with it. */
+
+useCompileCache()
+
+// A terminal sends these to every process: the supervisor passes on what is meant.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+process.on('disconnect', () => process.exit(1))
+
+let gateway: Gateway | undefined
+let prepared: Prepared | undefined
+const log = createLog('info')
+
+process.on('message', (message) => {
+  if (!isOrder(message)) return
+  obey(message).then(
+    (said) => answer({ answers: message.id, ...said }),
+    (fault) => answer({ answers: message.id, fault: sentenceOf(fault) }),
+  )
+})
+
+async function obey(order: Order): Promise<{ url?: string }> {
+  if (order.do === 'start') {
+    log.level = order.config.log.level
+    gateway = await Gateway.open(order.config, log)
+    return { url: gateway.url }
+  }
+  if (gateway === undefined) throw new Error('This worker was not started.')
+  if (order.do === 'prepare') prepared = await gateway.prepare(order.config)
+  if (order.do === 'commit') {
+    prepared?.commit()
+    prepared = undefined
+    log.level = gateway.config.log.level
+  }
+  if (order.do === 'discard') {
+    const unwanted = prepared
+    prepared = undefined
+    await unwanted?.discard()
+  }
+  if (order.do === 'audit') await gateway.house.audit.record(order.entry)
+  if (order.do === 'stop') {
+    await gateway.close(order)
+    process.exit(0)
+  }
+  return {}
+}
+
+// What was sent before this module listened is lost: from here on it hears.
+answer({ answers: hello })
+
+function answer(said: Answer): void {
+  process.send?.(said)
+}
