@@ -30,7 +30,7 @@ const mayImport: Record<string, readonly string[]> = {
   http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit'],
   commands: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit', 'backup', 'imports', 'config'],
   app: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'http', 'config', 'plugin-host'],
-  runtime: ['contracts', 'errors', 'app', 'config', 'http', 'identity', 'commands'],
+  runtime: ['contracts', 'errors', 'app', 'config', 'http', 'identity', 'audit', 'commands'],
   main: ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],
 }
 
