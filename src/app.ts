@@ -8,7 +8,7 @@ import { linkKey } from './audit/link.js'
 import { Refusals } from './audit/refusals.js'
 import { settingForms } from './config/runtime-settings.js'
 import type { Config } from './config/schema.js'
-import type { Logger, SecondFactor, Store, UserDirectory } from './contracts.js'
+import type { AuditOut, Logger, SecondFactor, Store, User, UserDirectory } from './contracts.js'
 import { Applications, type ProxySite } from './http/application.js'
 import { Cookies } from './http/cookies.js'
 import { SiteEntrance } from './http/entrance.js'
@@ -32,6 +32,7 @@ import { inOrder, type NamedDirectory } from './identity/directories.js'
 import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
 import { Messages, type MessagesSettings } from './messages/messages.js'
+import { OwnerMails } from './messages/owner-mails.js'
 import { PluginHost } from './plugin-host.js'
 
 /** What everything is given instead of reading it from the world. */
@@ -91,7 +92,8 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       grace: config.secondFactor.grace,
     })
 
-    const closeAudit = await openAudit(config, { store, audit, log, now, plugins })
+    const ownerMails = ownerMailsFor(config, { store, messages, log, now, owners: () => owners(identity, directory) })
+    const closeAudit = await openAudit(config, { store, audit, log, now, plugins, ownerMails })
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
       const settled = identity.settled().then(() => Promise.all([messages.settled(), refusals.close()]))
@@ -198,23 +200,46 @@ function auditSettings({ audit: { keptSeconds, key, oldKeys } }: Config) {
 /** What goes on beside the audit: its way out of the house, and out of the store. @returns what ends it */
 async function openAudit(
   { audit: { outs, keptSeconds } }: Config,
-  { plugins, ...parts }: Surroundings & { store: Store; audit: Audit; plugins: PluginHost },
+  {
+    plugins,
+    ownerMails,
+    ...parts
+  }: Surroundings & { store: Store; audit: Audit; plugins: PluginHost; ownerMails: OwnerMails | undefined },
 ): Promise<() => Promise<void>> {
   const stopRemoving =
     keptSeconds === undefined
       ? () => undefined
       : (await import('./audit/retention.js')).keepRemovingOld({ ...parts, keptSeconds })
+  const places: AuditOut[] = ownerMails === undefined ? [] : [ownerMails]
+  for (const reference of outs) places.push(await plugins.load('audit-outs', reference))
   const followers: Follower[] = []
-  for (const reference of outs) {
+  for (const out of places) {
     const { Follower } = await import('./audit/follower.js')
-    const follower = new Follower({ ...parts, out: await plugins.load('audit-outs', reference), machine: hostname() })
+    const follower = new Follower({ ...parts, out, machine: hostname() })
     await follower.start()
     followers.push(follower)
   }
   return async () => {
     stopRemoving()
     await Promise.all(followers.map((follower) => follower.close()))
+    await ownerMails?.close()
   }
+}
+
+function ownerMailsFor(
+  { audit: { mailOwners } }: Config,
+  parts: ConstructorParameters<typeof OwnerMails>[0],
+): OwnerMails | undefined {
+  if (mailOwners === false || (Array.isArray(mailOwners) && mailOwners.length === 0)) return undefined
+  return new OwnerMails({ ...parts, ...(mailOwners === true ? {} : { kinds: mailOwners }) })
+}
+
+async function owners({ accounts }: Identity, directory: UserDirectory): Promise<readonly User[]> {
+  const found: User[] = []
+  for await (const { id, role, status } of accounts.all()) {
+    if (role === 'owner' && status === 'active') found.push(...(await directory.find({ id })))
+  }
+  return found
 }
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {

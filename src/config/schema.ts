@@ -264,6 +264,8 @@ const directory = z
   })
   .meta({ pluginKind: 'user-directories' })
 
+const ownerAlerts = ['lockouts', 'budgets', 'dependencies', 'owners', 'policy'] as const
+
 const audit = z
   .strictObject({
     keep: durationOrOff().prefault('90d').describe('How long entries are kept; off for ever.'),
@@ -283,6 +285,12 @@ const audit = z
       .max(20)
       .default([])
       .describe('Where entries go beside the store: json-lines, syslog, webhook.'),
+    mailOwners: z
+      .union([flag(), z.array(z.enum(ownerAlerts)).max(ownerAlerts.length)])
+      .default(false)
+      .describe(
+        'What owners are told by mail: true for all, or some of lockouts, budgets, dependencies, owners, policy.',
+      ),
   })
   .transform(({ keep, ...rest }) => ({ keptSeconds: keep, ...rest }))
 

@@ -26,6 +26,15 @@ export interface Mails {
   'account-changed': { readonly what: string }
   'new-device': Record<never, never>
   'many-failures': { readonly count: number }
+  /** To owners: what happened since the last one of this kind. */
+  'owner-alert': {
+    readonly title: string
+    readonly lines: readonly string[]
+    /** Beside the lines. */
+    readonly more: number
+    /** Until the next one of this kind. */
+    readonly minutes: number
+  }
 }
 
 export type MailName = keyof Mails
@@ -41,6 +50,7 @@ export type Notice = Exclude<
   | 'usernames'
   | 'no-account'
   | 'support-message'
+  | 'owner-alert'
 >
 
 /** What every mail may name; the empty string where there is nothing to tell. */

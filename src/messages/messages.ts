@@ -183,6 +183,15 @@ export class Messages {
     return this.#quietly('login-link', () => this.#post('login-link', email, values, { username: user.username }))
   }
 
+  /** A mail to an owner about what needs looking at. @returns whether the mail server took it over */
+  async ownerAlert(
+    { email, username }: Pick<User, 'username' | 'email'>,
+    values: Mails['owner-alert'],
+  ): Promise<boolean> {
+    if (email === undefined) return false
+    return this.#quietly('owner-alert', () => this.#post('owner-alert', email, values, { username }))
+  }
+
   /** Tells a user what happened to the account, at most ten times an hour for each kind. Never throws: it has happened. */
   async notify<Name extends Notice>(
     name: Name,

@@ -28,6 +28,12 @@ export const sampleMails: Mails = {
   'account-changed': { what: 'preferred method' },
   'new-device': {},
   'many-failures': { count: 5 },
+  'owner-alert': {
+    title: 'Policy was changed',
+    lines: ['2026-11-21 20:57 UTC: secondFactor.required, by ada'],
+    more: 2,
+    minutes: 10,
+  },
 }
 
 export const sampleTextMessages: TextMessages = {
