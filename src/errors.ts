@@ -26,6 +26,10 @@ export const errors = {
   'access.denied': { status: 403, sentence: 'You are not allowed to open this.' },
   'sign-in.required': { status: 401, sentence: 'Sign in first.' },
   'sign-in.second-factor-required': { status: 401, sentence: 'A second factor is needed: sign in again with a code.' },
+  'sign-in.reauthentication-required': {
+    status: 401,
+    sentence: 'You proved who you are too long ago for this. Prove it again, then go on.',
+  },
   'sign-in.enrolment-required': { status: 401, sentence: 'A second factor must be set up before this can be opened.' },
   'sign-in.refused': { status: 422, sentence: 'The username or the password is not right.' },
   'sign-in.wrong-code': { status: 422, sentence: 'The code is not right.' },

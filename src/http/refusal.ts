@@ -13,7 +13,7 @@ export interface Refusal {
 const refusals: Record<Exclude<Outcome, 'allow'>, Refusal> = {
   'sign-in': { error: 'sign-in.required', page: 'sign-in' },
   'second-factor': { error: 'sign-in.second-factor-required', page: 'verify' },
-  reauthenticate: { error: 'sign-in.second-factor-required', page: 'verify' },
+  reauthenticate: { error: 'sign-in.reauthentication-required', page: 'verify' },
   enrol: { error: 'sign-in.enrolment-required', page: 'enrol' },
   deny: { error: 'access.denied' },
 }
@@ -35,7 +35,13 @@ export function refusalTo(
     return { error: new GatelodgeError('token.insufficient-scope', { headers }) }
   }
   const { page, error } = refusal
-  if (rule.clients !== 'api') return { error: new GatelodgeError(error), ...(page && { page }) }
+  if (rule.clients !== 'api') {
+    const { reauthenticateSeconds } = decision.rule
+    // RFC 9470, 3: what would be enough is said to programs that can ask their user.
+    const stale = `Cookie realm="gatelodge", error="insufficient_user_authentication", max_age=${reauthenticateSeconds}`
+    const more = decision.outcome === 'reauthenticate' ? { headers: { 'www-authenticate': stale } } : {}
+    return { error: new GatelodgeError(error, more), ...(page && { page }) }
+  }
   const { authorization, 'sec-fetch-mode': mode } = request.headers
   const isWrong = authorization !== undefined && decision.outcome === 'sign-in'
   // A browser answers a Basic challenge with a box of its own over the page: only programs get one.

@@ -83,6 +83,7 @@ const codeOf: Readonly<Record<string, string>> = {
   'sign-in': 'sign-in.required',
   'second-factor': 'sign-in.second-factor-required',
   enrol: 'sign-in.enrolment-required',
+  reauthenticate: 'sign-in.reauthentication-required',
   deny: 'access.denied',
 }
 
