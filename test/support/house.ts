@@ -31,7 +31,7 @@ export async function startHouse(
     directory,
     host = '127.0.0.1',
     now = () => Date.now(),
-  }: { yaml: string; directory?: string; host?: '127.0.0.1' | '::1'; now?: () => number },
+  }: { yaml: string; directory?: string; host?: '127.0.0.1' | '::1' | '::'; now?: () => number },
 ): Promise<OpenHouse> {
   const home = directory ?? (await temporaryDirectory(t))
   await mkdir(home, { recursive: true })

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 
 /** The first of these programs that is on the PATH. */
 export function findProgram(...names: readonly string[]): string | undefined {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin']
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/usr/sbin']
   return directories.flatMap((directory) => names.map((name) => join(directory, name))).find(isExecutable)
 }
 

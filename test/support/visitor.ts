@@ -24,9 +24,11 @@ export class Visitor {
   readonly cookies = new Map<string, string>()
   readonly #agent: Agent
 
-  constructor(t: Scope, origin: string) {
+  /** @param from the address to come from: one of this machine */
+  constructor(t: Scope, origin: string, from?: string) {
     this.origin = origin
-    this.#agent = new Agent({ pipelining: 0, connections: 64 })
+    const own = from === undefined ? {} : { localAddress: from }
+    this.#agent = new Agent({ pipelining: 0, connections: 64, ...own })
     t.teardown(() => this.#agent.destroy())
   }
 

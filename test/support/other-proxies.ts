@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Child, startChild } from './child.js'
+import { freePort } from './free-port.js'
+import { findProgram, skipWithout } from './installed.js'
+import { until } from './poll.js'
+import type { Scope } from './scope.js'
+import { temporaryDirectory } from './temporary-directory.js'
+
+/** The proxies of the distribution, each running what its recipe in docs/recipes shows. */
+
+const programs = {
+  nginx: { path: findProgram('nginx'), package: 'nginx-light' },
+  caddy: { path: findProgram('caddy'), package: 'caddy' },
+  haproxy: { path: findProgram('haproxy'), package: 'haproxy' },
+} as const
+
+export type ProxyName = keyof typeof programs
+
+/** For tap's `skip`. */
+export function skipWithoutProxy(name: ProxyName): string | false {
+  const { path, package: of } = programs[name]
+  return skipWithout(`${name} (apt-get install ${of})`, path)
+}
+
+/** What stands behind the proxy, by port of 127.0.0.1. */
+export interface Behind {
+  readonly gateway: number
+  readonly application: number
+  /** Where the gateway is asked; 127.0.0.1 when left out. */
+  readonly gatewayHost?: string
+}
+
+/** nginx that asks, or that stands in front of the gateway. @returns its port */
+export async function startNginx(t: Scope, as: 'asks' | 'plain', behind: Behind): Promise<number> {
+  const { port, directory } = await place(t)
+  const [asks = '', plain = ''] = blocksOf('nginx', 'nginx')
+  const server = placed(as === 'asks' ? asks : plain, behind)
+    .replace('listen 443 ssl;', `listen 127.0.0.1:${port};`)
+    .replace(/^ *ssl_certificate.*\n/gm, '')
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${join(directory, name)};`,
+  )
+  const file = join(directory, 'nginx.conf')
+  await writeFile(
+    file,
+    `daemon off; master_process off; pid ${join(directory, 'pid')}; error_log stderr warn;
+events { worker_connections 256; }
+http { access_log off; server_tokens off; ${paths.join(' ')}\n${server}\n}\n`,
+  )
+  await run(t, 'nginx', ['-e', 'stderr', '-p', directory, '-c', file], port)
+  return port
+}
+
+export async function startCaddy(t: Scope, behind: Behind): Promise<number> {
+  const { port, directory } = await place(t)
+  const [site = ''] = blocksOf('caddy', 'caddyfile')
+  const file = join(directory, 'Caddyfile')
+  const own = `http://:${port} {\n\tbind 127.0.0.1\n`
+  const options = '{\n\tadmin off\n\tauto_https off\n}\n'
+  await writeFile(file, options + placed(site, behind).replace('crm.example.com {\n', own))
+  const env = { ...process.env, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
+  await run(t, 'caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, env)
+  return port
+}
+
+export async function startHaproxy(t: Scope, behind: Behind): Promise<number> {
+  const { port, directory } = await place(t)
+  const [lua = ''] = blocksOf('haproxy', 'lua')
+  const [config = ''] = blocksOf('haproxy', 'haproxy')
+  const script = join(directory, 'gatelodge.lua')
+  const file = join(directory, 'haproxy.cfg')
+  await writeFile(script, placed(lua, behind))
+  await writeFile(
+    file,
+    placed(config, behind)
+      .replace('/etc/haproxy/gatelodge.lua', script)
+      .replace('bind :443 ssl crt /etc/ssl/crm.pem', `bind 127.0.0.1:${port}`),
+  )
+  await run(t, 'haproxy', ['-db', '-f', file], port)
+  return port
+}
+
+async function place(t: Scope) {
+  const directory = await temporaryDirectory(t)
+  await mkdir(directory, { recursive: true })
+  return { directory, port: await freePort() }
+}
+
+/** The blocks of code in one language that a recipe shows. */
+function blocksOf(recipe: string, language: string): string[] {
+  const page = readFileSync(fileURLToPath(new URL(`../../../docs/recipes/${recipe}.md`, import.meta.url)), 'utf8')
+  return page
+    .split(`\`\`\`${language}\n`)
+    .slice(1)
+    .map((rest) => rest.split('```')[0] ?? '')
+}
+
+function placed(text: string, { gateway, application, gatewayHost = '127.0.0.1' }: Behind): string {
+  return text
+    .replaceAll('127.0.0.1:8080', `${gatewayHost}:${gateway}`)
+    .replaceAll('127.0.0.1:3000', `127.0.0.1:${application}`)
+}
+
+async function run(
+  t: Scope,
+  name: ProxyName,
+  args: readonly string[],
+  port: number,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Child> {
+  const { path } = programs[name]
+  if (path === undefined) throw new Error(`${name} is not installed`)
+  const child = startChild(path, args, { env })
+  t.teardown(() => child.end('SIGKILL'))
+  await until(
+    `${name} to listen`,
+    () => {
+      if (child.ended() !== undefined) throw new Error(`${name} ended with ${child.ended()}:\n${child.output()}`)
+      return isListening(port)
+    },
+    30_000,
+  )
+  return child
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
