@@ -126,6 +126,60 @@ onUser('show', 'everything about one user', 'userShow')
 onUser('deactivate', 'nothing of this user opens anything, from the next request on', 'userDeactivate')
 onUser('activate', 'the user can sign in again', 'userActivate')
 onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
+const usersPolicy = () => import('./commands/user-policy.js')
+user
+  .command('require')
+  .description('require a second factor of this user, whatever the installation asks')
+  .argument('<name>')
+  .option('--off', 'require it no longer of this user alone')
+  .addOption(config())
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => (await usersPolicy()).userRequire(rooms, process, name, options)),
+    ),
+  )
+user
+  .command('exempt')
+  .description('let this user through without a second factor, where neither a rule nor the network asks for one')
+  .argument('<name>')
+  .option('--reason <text>', 'why: it is listed, and written to the audit')
+  .option('--site <host...>', 'only there; every site when left out')
+  .option('--network <range...>', 'only from there, as in 10.0.0.0/8; from everywhere when left out')
+  .option('--until <date>', 'a day, to its end in UTC, or a moment, as in 2026-12-31T18:00Z')
+  .option('--for <time>', 'for so long, as in 12h or 30d')
+  .option('--off', 'take the exemption back')
+  .addOption(config())
+  .action(
+    exit((name, { config, ...options }) =>
+      inHouse(config, async (rooms) => (await usersPolicy()).userExempt(rooms, process, name, options)),
+    ),
+  )
+user
+  .command('addresses')
+  .description('the only networks this user may come from')
+  .argument('<name>')
+  .argument('[range...]', 'as in 10.0.0.0/8 or 2001:db8::/32')
+  .option('--any', 'from everywhere again')
+  .addOption(config())
+  .action(
+    exit((name, ranges, options) =>
+      inHouse(options.config, async (rooms) =>
+        (await usersPolicy()).userAddresses(rooms, process, name, ranges, options),
+      ),
+    ),
+  )
+user
+  .command('methods')
+  .description('switch second factors off and on for this user, from the next sign-in on')
+  .argument('<name>')
+  .option('--off <method...>', 'neither offered nor asked, as in sms')
+  .option('--on <method...>', 'offered and asked again')
+  .addOption(config())
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => (await usersPolicy()).userMethods(rooms, process, name, options)),
+    ),
+  )
 user
   .command('recovery-code')
   .description('print a code that stands for the second factor, once, for an hour; the password is still asked')

@@ -7,6 +7,7 @@ import { type Account, type Accounts, type Role, roles } from '../identity/accou
 import { addUser } from '../identity/add-user.js'
 import type { Enrolments } from '../identity/enrolments.js'
 import { passwordFault } from '../identity/password-rules.js'
+import { policyLines, policyOf, policyWord } from './policy-words.js'
 import { complain, done, failed, moment, say, type Terminal, table, wrongUse } from './terminal.js'
 
 /** The rooms that commands about users work on. */
@@ -52,13 +53,18 @@ export async function userAdd(
 
 /** `user list`: in order of username. */
 export async function userList(rooms: UserRooms, terminal: Terminal, { json = false } = {}): Promise<number> {
-  const rows: ReturnType<typeof summary>[] = []
-  for await (const { user, account } of everybody(rooms)) rows.push(summary(user, account))
+  const rows: (ReturnType<typeof summary> & ReturnType<typeof policyOf>)[] = []
+  for await (const { user, account } of everybody(rooms)) rows.push({ ...summary(user, account), ...policyOf(account) })
   if (json) say(terminal, JSON.stringify(rows, undefined, 2))
   else if (rows.length === 0) say(terminal, 'There are no users yet: gatelodge user add NAME')
   else {
-    const cells = rows.map((row) => [row.username, row.role, row.status, row.secondFactors.join(','), row.email ?? ''])
-    say(terminal, table([['USERNAME', 'ROLE', 'STATUS', 'SECOND FACTORS', 'E-MAIL'], ...cells]))
+    const hasPolicy = rows.some((row) => policyWord(row) !== '')
+    const cells = rows.map((row) => {
+      const { username, role, status, secondFactors, email = '' } = row
+      return [username, role, status, secondFactors.join(','), email, ...(hasPolicy ? [policyWord(row)] : [])]
+    })
+    const head = ['USERNAME', 'ROLE', 'STATUS', 'SECOND FACTORS', 'E-MAIL', ...(hasPolicy ? ['POLICY'] : [])]
+    say(terminal, table([head, ...cells]))
   }
   return done
 }
@@ -77,6 +83,7 @@ export async function userShow(
   const recent = await rooms.audit.recent(account?.id ?? '', 10)
   const shown = {
     ...summary(user, account),
+    ...policyOf(account),
     secondFactors: enrolments.map(({ method, name, createdAt, lastUsedAt }) => ({
       method,
       name,
@@ -89,8 +96,10 @@ export async function userShow(
     say(terminal, JSON.stringify(shown, undefined, 2))
     return done
   }
-  const { secondFactors, recent: events, ...plain } = shown
+  const { secondFactors, recent: events } = shown
+  const { secondFactors: _, ...plain } = summary(user, account)
   say(terminal, table(Object.entries(plain).map(([key, value]) => [key, String(value)])))
+  for (const line of account === undefined ? [] : policyLines(account)) say(terminal, line)
   for (const factor of secondFactors) say(terminal, `second factor: ${factor.name}, since ${factor.createdAt}`)
   for (const { time, event, outcome, address } of events) {
     say(terminal, `${time}  ${event}  ${outcome}${address === undefined ? '' : `  ${address}`}`)

@@ -1,7 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { userResetSecondFactor } from '../../src/commands/user.js'
 import type { Account } from '../../src/identity/accounts.js'
 import { codeAt } from '../support/authenticator-app.js'
 import { type OpenHouse, signIn, startHouse } from '../support/house.js'
@@ -363,9 +362,7 @@ t.test('required of one user while the global switch is off: the same for that u
 
   const key = await enrolApp(ann, clock)
   t.equal((await ann.get('/desk')).status, 200)
-  const { stdout, terminal } = silent()
-  t.equal(await userResetSecondFactor({ ...house.house, ...identity }, terminal, 'ann'), 0)
-  t.match(stdout(), 'no second factor any more')
+  await identity.enrolments.reset(id)
   t.match((await ann.get('/desk')).location, own('/sign-in'), 'reset: her sessions have ended')
   t.equal((await signIn(ann, 'ann', '/desk')).location, own('/enrol?return=%2Fdesk'), 'the next sign-in asks to enrol')
   t.equal((await bob.get('/desk')).status, 200, 'the others go on')
@@ -375,12 +372,6 @@ t.test('required of one user while the global switch is off: the same for that u
   await identity.accounts.require(id, false)
   t.equal((await signIn(house.visitor(), 'ann')).location, own('/verify'), 'her own choice stands')
 })
-
-function silent() {
-  let written = ''
-  const out = { write: (text: string) => (written += text) }
-  return { stdout: () => written, terminal: { stdin: process.stdin, stdout: out, stderr: out } as never }
-}
 
 t.test('the owner switches methods for one user, from that user’s next sign-in on (S02)', async (t) => {
   const { house, identity } = await open(
