@@ -42,6 +42,25 @@ t.test('every file the guide and the README show is one the gateway takes', asyn
   }
 })
 
+t.test('every directory of users that the guide shows is one the gateway takes', async (t) => {
+  const page = read('docs/directories.md')
+  const shown = [...page.matchAll(/```yaml\n(users:[\s\S]*?)```/g)].map(([, yaml]) => yaml ?? '')
+  const plugins = readdirSync(join(root, 'plugins/user-directories')).flatMap(
+    (name) => /^(.+)\.ts$/.exec(name)?.[1] ?? [],
+  )
+  for (const name of plugins) t.match(page, `| \`${name}\` |`, 'it is in the table')
+  t.ok(shown.length >= plugins.length)
+  for (const yaml of shown) {
+    const site = 'sites: [{ upstream: "http://127.0.0.1:3000" }]'
+    const directory = write(t, 'gatelodge.yaml', `${site}\n${yaml}`)
+    const checked = await checkConfig(join(directory, 'gatelodge.yaml'), {
+      LDAP_PASSWORD: 'x',
+      CALL_OUT_SECRET: secret,
+    })
+    t.ok('config' in checked, yaml, { problems: 'problems' in checked ? checked.problems : [] })
+  }
+})
+
 t.test('the table of limits has every one, with its default', async (t) => {
   const directory = write(t, 'gatelodge.yaml', 'sites: [{ upstream: "http://127.0.0.1:1" }]\n')
   const checked = await checkConfig(join(directory, 'gatelodge.yaml'), {})

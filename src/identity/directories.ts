@@ -217,7 +217,8 @@ class Member {
   }
 }
 
-const LONGEST_ID = 512
+/** Room for 64 characters of any script as they are encoded; the store takes keys of almost twice that. */
+const LONGEST_ID = 1000
 
 /** The same for every process and restart, and for nobody to foretell who does not know which names there are. */
 function placeOf(username: string, count: number): number {

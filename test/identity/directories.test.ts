@@ -181,7 +181,7 @@ t.test(
       t.match(user?.id, /^\.%2Fown\.js:[A-Za-z0-9%]+$/)
       t.same(await directory.find({ id: user?.id ?? '' }), [user])
     }
-    memory.users.push({ id: '', username: 'empty', groups: [] }, { id: 'x'.repeat(600), username: 'long', groups: [] })
+    memory.users.push({ id: '', username: 'empty', groups: [] }, { id: 'x'.repeat(1001), username: 'long', groups: [] })
     for (const username of ['empty', 'long']) await t.rejects(directory.find({ username }), /usable id/)
   },
 )
