@@ -345,3 +345,32 @@ t.test('on a site that is only observed an application’s own Basic passes unto
   t.match(await send('GET', '/api/x', bearer(narrow)), { status: 200 })
   t.equal(app.requests.at(-1)?.headers['remote-user'], undefined, 'not in the name of a token that is not for that')
 })
+
+t.test('an exempt account passes with its password where a site allows API clients (S09)', async (t) => {
+  const { r, app, send } = await house(t, { site: { host: 'crm.example.com' } })
+  const ann = await add(r, 'ann')
+  const host = { host: 'crm.example.com', 'x-forwarded-for': '203.0.113.9' }
+  const ask = (path = '/api/x', more = {}) => send('GET', path, { ...host, ...basic('ann'), ...more })
+  t.match(await ask(), { status: 401, code: 'api.credentials' }, 'not exempt yet')
+  const exempt = (exemption: { sites?: string[]; networks?: string[]; until?: number }) =>
+    r.accounts.change(ann.id, (account) => ({
+      ...account,
+      required: true,
+      enrolled: [{ id: '1', method: 'totp' }],
+      exemption: { reason: 'runs the nightly import', ...exemption },
+    }))
+  await exempt({ sites: ['crm.example.com'], networks: ['203.0.113.0/24'], until: Date.now() + 3_600_000 })
+  t.match(await ask(), { status: 200 })
+  t.equal(app.requests.at(-1)?.headers['remote-user'], 'ann')
+  t.match(await ask('/elsewhere'), { status: 401 }, 'no rule for programs')
+  t.match(await ask('/api/sealed/x'), { status: 401, code: 'sign-in.second-factor-required' })
+  t.match(await ask('/api/x', { 'x-forwarded-for': '198.51.100.1' }), { status: 401, code: 'api.credentials' })
+  await exempt({ until: Date.now() - 1 })
+  t.match(await ask(), { status: 401, code: 'api.credentials' }, 'over at the next request')
+  await exempt({ sites: ['wiki.example.com'] })
+  t.match(await ask(), { status: 401, code: 'api.credentials' })
+  await exempt({})
+  t.match(await ask(), { status: 200 })
+  await r.accounts.change(ann.id, (account) => ({ ...account, addresses: ['192.0.2.0/24'] }))
+  t.match(await ask(), { status: 403, code: 'access.denied' }, 'may not come from there')
+})
