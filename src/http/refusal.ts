@@ -48,8 +48,8 @@ export function refusalTo(
   const challenge = mode === undefined ? { 'www-authenticate': challengeTo(authorization) } : undefined
   return {
     error: new GatelodgeError(isWrong ? 'api.credentials' : error, challenge && { headers: challenge }),
-    // A program that is known never sees a page of ours.
-    ...(page && program !== true && { page }),
+    // A program never sees a page of ours; one that is not known by its credentials is by sending some.
+    ...(page && program !== true && (authorization === undefined || mode !== undefined) && { page }),
   }
 }
 

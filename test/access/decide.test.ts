@@ -213,6 +213,11 @@ const table: ReadonlyArray<readonly [name: string, situation: Situation, expecte
     '7 deny',
   ],
   [
+    'an app token is denied where its scope does not reach',
+    { rule: { access: 'password', clients: 'api' }, account: {}, session: { token: true, outside: 'path' } },
+    '5 deny',
+  ],
+  [
     'a token of an inactive account is denied',
     { rule: { clients: 'api' }, account: { active: false }, session: { token: true } },
     '1 deny',

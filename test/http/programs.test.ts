@@ -146,6 +146,8 @@ t.test('programs get no session, no page and no box to type into', async (t) => 
   t.match(wrong.headers['www-authenticate'], /Bearer realm="gatelodge", error="invalid_token"$/)
   const script = await send('GET', '/api/x', { 'sec-fetch-mode': 'cors', ...bearer('glt_x') })
   t.match(script.headers['www-authenticate'], /^Cookie /)
+  const old = await send('GET', '/api/x', { accept: 'text/html, */*', ...bearer('glt_x') })
+  t.match(old, { status: 401 }, 'no redirect for whoever sends credentials, whatever it accepts')
   t.match(await send('GET', '/api/x', page), { status: 302 }, 'a person in a browser is led to sign in')
   await r.accounts.deactivate(account.id)
   t.match(await send('GET', '/api/x', bearer(secret)), { status: 401, code: 'api.credentials' })
