@@ -9,7 +9,7 @@ import { type Answer, formOf, type Visitor } from '../support/visitor.js'
 // Passwords are hashed for real, on machines that run other tests meanwhile.
 t.setTimeout(300_000)
 
-/** Who is asked for what (S02, S17 to S19, S26, S35 to S37, B15), through the door. */
+/** Who is asked for what (S02, S17 to S20, S26, S35 to S37, B15), through the door. */
 
 const start = 1_763_000_000_000
 const own = (path: string) => `/.gatelodge${path}`
@@ -492,4 +492,42 @@ t.test('the last time it can be put off is taken once (B15)', async (t) => {
   const anew = house.visitor()
   await signIn(anew, 'ann')
   t.match((await anew.get(own('/enrol/totp'))).text, '2 more times', 'a new requirement, new grace')
+})
+
+t.test('named API accounts keep working from named ranges while two factors are forced (S20)', async (t) => {
+  const { house } = await open(
+    t,
+    `
+trustedProxies: [127.0.0.1]
+networks: [{ range: [0.0.0.0/0, "::/0"], secondFactor: required }]
+secondFactor: { required: everyone }
+`,
+    {
+      rules:
+        '      - { path: /api/**, from: [203.0.113.0/24, "2001:db8::/32"], access: password, clients: api, users: [import] }',
+    },
+  )
+  await house.addUser('import', { role: 'api' })
+  await house.addUser('export', { role: 'api' })
+  await house.addUser('ann')
+  const ask = async (username: string, address: string, path = '/api/orders') => {
+    const authorization = `Basic ${Buffer.from(`${username}:a lamp over the lodge gate`).toString('base64')}`
+    const headers = { authorization, accept: 'application/json', 'x-forwarded-for': address }
+    return house.visitor().send('POST', path, { headers, body: '{}' })
+  }
+  for (const address of ['203.0.113.9', '2001:db8::9', '::ffff:203.0.113.9', '192.0.2.1, 203.0.113.9']) {
+    const answer = await ask('import', address)
+    t.match(answer, { status: 200, text: /^the application/ }, `from ${address}`)
+    t.equal(answer.headers['set-cookie'], undefined, 'and no session begins')
+  }
+  for (const address of ['192.0.2.1', '2a00::1', '203.0.113.9, 192.0.2.1', 'no address']) {
+    const answer = await ask('import', address)
+    t.ok(answer.status === 401 || answer.status === 403, `from ${address}`)
+    t.match(answer.headers['content-type'], /problem\+json/)
+  }
+  t.equal((await ask('export', '203.0.113.9')).status, 403, 'an account that is not named')
+  t.not((await ask('ann', '203.0.113.9')).status, 200, 'a person')
+  t.not((await ask('import', '203.0.113.9', '/desk')).status, 200, 'another path')
+  t.equal((await signIn(house.visitor(), 'ann')).location, own('/enrol'), 'people are asked for both meanwhile')
+  t.not((await signIn(house.visitor(), 'import')).status, 303, 'and the account has no way in as a person')
 })
