@@ -13,6 +13,7 @@ export class Epoch {
   readonly #watched: WatchedKey | undefined
   readonly #everyMs: number
   readonly #listeners = new Set<() => void>()
+  #companion: ((epoch: string) => Promise<void> | undefined) | undefined
   #seen: string | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -27,7 +28,17 @@ export class Epoch {
     const value = this.#watched?.current() ?? (await this.#store.get(KEY))
     if (typeof value !== 'string') return this.#begin()
     if (value !== this.#seen) this.#notice(value)
+    const behind = this.#companion?.(value)
+    if (behind !== undefined) await behind
     return value
+  }
+
+  /**
+   * Takes something along that everybody goes by who reads the epoch: nobody is told an epoch that it is behind of.
+   * @param companion makes sure that it is as new; gives nothing where there is nothing to wait for
+   */
+  takeAlong(companion: (epoch: string) => Promise<void> | undefined): void {
+    this.#companion = companion
   }
 
   /** To be awaited after the change and before its success is told to anybody. */

@@ -35,8 +35,6 @@ export interface OpenSession {
 export interface SessionSettings {
   readonly durationSeconds: number
   readonly idleSeconds?: number | undefined
-  /** Makes sure that they are as new as this epoch; nothing to wait for where they are. */
-  at?(epoch: string): Promise<void> | undefined
 }
 
 /** What a session is opened with. */

@@ -55,8 +55,6 @@ export class Sessions {
   async find(token: string | undefined): Promise<OpenSession | undefined> {
     if (token === undefined || !isToken(token)) return undefined
     const epoch = await this.#epoch.read()
-    const older = this.#settings.at?.(epoch)
-    if (older !== undefined) await older
     const copy = this.#copies.get(token)
     const now = this.#now()
     if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && isFresh(copy.open.session, this.#settings, now)) {

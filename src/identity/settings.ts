@@ -97,6 +97,7 @@ export class Settings implements FileSettings {
     this.#now = parts.now
     this.#file = parts.file
     this.#forms = parts.forms
+    parts.epoch.takeAlong((epoch) => this.#at(epoch))
     this.#unsubscribe = parts.epoch.onChange(() => this.#follow())
   }
 
@@ -147,17 +148,9 @@ export class Settings implements FileSettings {
     return { secondFactor: { required: this.required, unenrolled: this.unenrolled }, networks: this.networks }
   }
 
-  /**
-   * Makes sure that the copy here is as new as this epoch. Nothing to wait for, nearly always.
-   * @throws when the store cannot be read
-   */
-  at(epoch: string): Promise<void> | undefined {
-    return epoch === this.#epochOfCopy ? undefined : this.#load(epoch)
-  }
-
   /** Asks the store what holds now, by one read where nothing has changed. */
   async fresh(): Promise<void> {
-    await this.at(await this.#epoch.read())
+    await this.#epoch.read()
   }
 
   /** Calls the listener after each change, made here or elsewhere. @returns what ends it */
@@ -230,6 +223,10 @@ export class Settings implements FileSettings {
       reason: override === undefined ? 'unset' : 'set',
       details: { key, old: before.value, new: override === undefined ? before.inFile : override.value },
     })
+  }
+
+  #at(epoch: string): Promise<void> | undefined {
+    return epoch === this.#epochOfCopy ? undefined : this.#load(epoch)
   }
 
   #load(epoch: string): Promise<void> {

@@ -9,7 +9,7 @@ import type { Store } from '../../src/contracts.js'
 import { GatelodgeError } from '../../src/errors.js'
 import type { SettingKey, SettingView } from '../../src/identity/settings.js'
 import { rooms } from '../identity/rooms.js'
-import { type OpenHouse, signIn, startHouse } from '../support/house.js'
+import { housePassword, type OpenHouse, signIn, startHouse } from '../support/house.js'
 import { until } from '../support/poll.js'
 
 t.setTimeout(120_000)
@@ -37,6 +37,7 @@ sites:
   - upstream: ${await application(t)}
     rules:
       - { path: /open/**, access: public }
+      - { path: /api/**, access: password, clients: api }
 trustedProxies: [127.0.0.1]
 ${more}`
   const now = () => clock.ms
@@ -123,6 +124,17 @@ t.test('networks act on sessions that are open at once, and on strangers within 
   t.match((await ann.get('/', from('2001:db8::1'))).location, '/.gatelodge/enrol')
   const stranger = one.visitor()
   await until('strangers to meet it', async () => (await stranger.get('/open/x', from('203.0.113.9'))).status === 403)
+})
+
+t.test('networks act on programs at once', async (t) => {
+  const { one, other } = await twoGateways(t)
+  await one.addUser('job', { role: 'api' })
+  const authorization = `Basic ${Buffer.from(`job:${housePassword}`).toString('base64')}`
+  const job = one.visitor()
+  const call = () => job.send('GET', '/api/x', { headers: { authorization, 'x-forwarded-for': '203.0.113.9' } })
+  t.equal((await call()).status, 200)
+  await at(other).set('networks', [{ range: ['203.0.113.0/24'], access: 'deny' }], by)
+  t.equal((await call()).status, 403)
 })
 
 t.test('what is locked in the file stays as it is there, whatever the store has', async (t) => {
@@ -249,7 +261,7 @@ t.test('the command line shows, sets and unsets', async (t) => {
   const house = one.house.identity
   const shown = await run((terminal) => settingsShow(house, terminal))
   t.match(shown.out, /^secondFactor\.required +when-enabled +default$/m)
-  t.match(shown.out, /^session\.duration +12h +yaml, line 7$/m)
+  t.match(shown.out, /^session\.duration +12h +yaml, line 8$/m)
   t.match(shown.out, /^session\.idle +off +default; locked$/m)
 
   t.match(await run((terminal) => settingsSet(house, terminal, 'session.duration', '1h')), {
@@ -259,7 +271,7 @@ t.test('the command line shows, sets and unsets', async (t) => {
   t.match(await run((terminal) => settingsShow(house, terminal, { json: true })), { code: 0, out: /"origin": "store"/ })
   t.match(await run((terminal) => settingsUnset(house, terminal, 'session.duration')), {
     code: 0,
-    out: 'session.duration is 12h (was 1h), yaml, line 7.\n',
+    out: 'session.duration is 12h (was 1h), yaml, line 8.\n',
   })
   t.match(await run((terminal) => settingsSet(house, terminal, 'session.idle', '5m')), { code: 1, err: /locks/ })
   t.match(await run((terminal) => settingsSet(house, terminal, 'session.duraton', '5m')), {
