@@ -31,7 +31,14 @@ interface Side {
   readonly args?: readonly string[]
   readonly path: string
   readonly sendsCookie?: boolean
+  /** More header lines, each with its line end. */
+  readonly says?: string
 }
+
+/** What Caddy and Traefik say when they ask. */
+const question =
+  'X-Forwarded-Method: GET\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: localhost\r\n' +
+  'X-Forwarded-Uri: /x?y=1\r\nX-Forwarded-For: 192.0.2.1\r\n'
 
 const sides: readonly Side[] = [
   { name: 'upstream alone (Node http)', process: 'upstream', path: '/x' },
@@ -40,6 +47,7 @@ const sides: readonly Side[] = [
   { name: 'gate, public rule', process: 'gate', path: '/public/x' },
   { name: 'gate, session', process: 'gate', path: '/x', sendsCookie: true },
   { name: 'gate, session, 1,000 rules', process: 'gate', args: ['1000'], path: '/x', sendsCookie: true },
+  { name: 'forward-auth', process: 'gate', path: '/.gatelodge/forward-auth', sendsCookie: true, says: question },
 ]
 
 interface Budget {
@@ -53,6 +61,7 @@ const budgets: readonly Budget[] = [
   { of: 'gate, session', to: 'bare @fastify/http-proxy', most: 0.7, stretch: 0.45 },
   { of: 'gate, session', to: 'gate, public rule', most: 1.1, stretch: 1.05 },
   { of: 'gate, session, 1,000 rules', to: 'gate, session', most: 1.05, stretch: 1.01 },
+  { of: 'forward-auth', to: 'Fastify hello world', most: 1.3, stretch: 1.1 },
 ]
 
 interface Figures {
@@ -74,7 +83,7 @@ async function measure(side: Side, upstreamPort: number): Promise<Figures> {
   const child = await Child.start(side.process, String(upstreamPort), ...(side.args ?? []))
   const generator = fork(fileURLToPath(new URL('./load.js', import.meta.url)))
   try {
-    const headers = side.sendsCookie === true ? child.headers : ''
+    const headers = (side.sendsCookie === true ? child.headers : '') + (side.says ?? '')
     const order = { port: child.port, path: side.path, headers, connections }
     await load(generator, { ...order, requests: warmup })
     const before = await child.usage()

@@ -11,6 +11,7 @@ import type { Host, Logger } from '../../src/contracts.js'
 import { Applications, type ProxySite } from '../../src/http/application.js'
 import { Cookies } from '../../src/http/cookies.js'
 import { ErrorAnswers } from '../../src/http/errors.js'
+import { forwardAuth } from '../../src/http/forward-auth.js'
 import { Gate } from '../../src/http/gate.js'
 import { proxySites } from '../../src/http/proxy.js'
 import { httpServerOptions, requestIds } from '../../src/http/server-options.js'
@@ -73,5 +74,7 @@ const applications = new Applications(policy.sites, 'http')
 const fastify = Fastify(httpServerOptions({ errors, requestId }))
 const onEnded = (listener: () => void) => sessions.onEnded(listener)
 await fastify.register(proxySites, { policy, gate, applications, errors, requestId, onEnded })
+const peers = AddressRanges.parse(['127.0.0.1'])
+await fastify.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: peers })
 await fastify.listen({ port: 0, host: '127.0.0.1' })
 ready((fastify.server.address() as AddressInfo).port, `Cookie: ${cookies.names.session}=${token}\r\n`)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
@@ -205,4 +206,18 @@ t.test('what cannot be told safely is refused when the file is read', async (t) 
   t.match(await problems('{ headers: { X-Jwt: "{id}" }, assertion: { header: x-jwt } }'), 'is the same header as X-Jwt')
   t.match(await problems('{ assertion: { lifetime: 2d } }'), 'is longer than the keys are published for')
   t.match(await problems('{ asertion: {} }'), 'asertion is not a key')
+})
+
+t.test('every file the guides and recipes show is one the gateway takes', async (t) => {
+  const root = new URL('../../../docs/', import.meta.url)
+  const pages = ['identity', 'forward-auth', 'recipes/nginx', 'recipes/caddy', 'recipes/haproxy']
+  for (const name of pages) {
+    const page = readFileSync(new URL(`${name}.md`, root), 'utf8')
+    for (const rest of page.split('```yaml\n').slice(1)) {
+      const yaml = (rest.split('```')[0] ?? '').replace('${file:/run/secrets/crm}', 'secret')
+      const directory = t.testdir({ 'gatelodge.yaml': yaml })
+      const checked = await checkConfig(join(directory, 'gatelodge.yaml'), {})
+      t.ok('config' in checked, `${name}: ${'problems' in checked ? JSON.stringify(checked.problems) : ''}`)
+    }
+  }
 })
