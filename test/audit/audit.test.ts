@@ -259,7 +259,11 @@ t.test('what cannot be written down is not done', { skip }, async (t) => {
       await server.stop()
       return 'done'
     }
-    const result = await until('redis to be there again', () => audit.around(entry, stopping).catch(() => undefined))
+    const result = await until(
+      'redis to be there again',
+      () => audit.around(entry, stopping).catch(() => undefined),
+      30_000,
+    )
     t.equal(result, 'done')
     t.match(lines.at(-1)?.message, /could not be written/)
   })
