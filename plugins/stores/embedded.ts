@@ -89,7 +89,7 @@ export class EmbeddedStore implements Store {
     const limit = page.limit ?? 100
     const found: Array<readonly [string, Json]> = []
     if (limit < 1) return found
-    for await (const [key, text] of this.#entries.scan(prefix, page.after)) {
+    for await (const [key, text] of this.#entries.scan(prefix, page.after, limit)) {
       found.push([key, JSON.parse(text)])
       if (found.length >= limit) break
     }

@@ -84,17 +84,33 @@ export class Blocks {
     let gaps = 0
     for (let to = number; to > downTo + 1; ) {
       const from = Math.max(downTo, to - 1 - PAGE * 2 ** gaps)
-      // Between two numbers lie no more blocks than numbers.
-      const page = (await this.after(from, to - from)).filter(({ first }) => first < to)
+      const page = await this.#between(from, to)
       // A chain that was tampered with may have a long stretch of nothing in it.
       gaps = page.length === 0 ? Math.min(gaps + 1, 6) : 0
       yield* page.toReversed()
       to = from + 1
     }
   }
+
+  /** Blocks whose first entry comes after the one number and before the other, oldest first. */
+  async #between(from: number, to: number): Promise<PlacedBlock[]> {
+    const found: PlacedBlock[] = []
+    for (let [after, limit] = [from, STEP]; ; limit *= 2) {
+      const page = await this.after(after, limit)
+      for (const block of page) {
+        if (block.first >= to) return found
+        found.push(block)
+        after = block.first
+      }
+      if (page.length < limit) return found
+    }
+  }
 }
 
 const PAGE = 128
+
+/** A page is asked for in growing steps: how many blocks there are between two numbers is not known before. */
+const STEP = 4
 
 export function numberOf(key: string): number {
   return Number(key.slice(BLOCKS.length))

@@ -75,11 +75,18 @@ export class Entries {
     }, key)
   }
 
-  /** The entries that live, in order of key, in turns short enough for everything else in the process. */
-  async *scan(prefix: string, after?: string): AsyncGenerator<readonly [key: string, text: string]> {
+  /**
+   * The entries that live, in order of key, in turns short enough for everything else in the process.
+   * @param wanted how many the caller is going to take, where it knows: no more are read at first
+   */
+  async *scan(
+    prefix: string,
+    after?: string,
+    wanted = scanLength,
+  ): AsyncGenerator<readonly [key: string, text: string]> {
     let from = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0 ? after : undefined
-    for (;;) {
-      const page = this.#page(prefix, from)
+    for (let length = wanted; ; length *= 2) {
+      const page = this.#page(prefix, from, Math.min(length, scanLength))
       yield* page.living
       if (page.next === undefined) return
       from = page.next
@@ -173,14 +180,14 @@ export class Entries {
     return [...this.#file.expiries.getKeys({ start: [0, ''], end: [this.#now(), ''], limit })]
   }
 
-  #page(prefix: string, from: string | undefined) {
+  #page(prefix: string, from: string | undefined, length: number) {
     this.#checkOpen()
     this.#file.entries.resetReadTxn()
     const now = this.#now()
     const living: Array<readonly [string, string]> = []
     let next: string | undefined
     let seen = 0
-    const range = { start: from ?? prefix, exclusiveStart: from !== undefined, limit: scanLength }
+    const range = { start: from ?? prefix, exclusiveStart: from !== undefined, limit: length }
     for (const { key, value } of this.#file.entries.getRange(range)) {
       if (!key.startsWith(prefix)) return { living, next: undefined }
       seen++
@@ -188,7 +195,7 @@ export class Entries {
       const { text, expiresAt } = entryOf(value)
       if (expiresAt > now) living.push([key, text])
     }
-    return { living, next: seen < scanLength ? undefined : next }
+    return { living, next: seen < length ? undefined : next }
   }
 
   #stored(key: string): Entry | undefined {
