@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { AddressRanges } from './access/client-address.js'
 import { Policy } from './access/policy.js'
 import { Audit } from './audit/audit.js'
@@ -9,6 +10,8 @@ import { Refusals } from './audit/refusals.js'
 import { settingForms } from './config/runtime-settings.js'
 import type { Config } from './config/schema.js'
 import type { AuditOut, Logger, SecondFactor, Store, User, UserDirectory } from './contracts.js'
+import { administrators } from './http/api/administrators.js'
+import { type ApiParts, api } from './http/api/api.js'
 import { Applications, type ProxySite } from './http/application.js'
 import { Cookies } from './http/cookies.js'
 import { SiteEntrance } from './http/entrance.js'
@@ -33,6 +36,8 @@ import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
 import { Messages, type MessagesSettings } from './messages/messages.js'
 import { OwnerMails } from './messages/owner-mails.js'
+import { Desk } from './operations/desk.js'
+import { Idempotency } from './operations/idempotency.js'
 import { PluginHost } from './plugin-host.js'
 
 /** What everything is given instead of reading it from the world. */
@@ -53,6 +58,8 @@ export interface House extends Surroundings {
   readonly refusals: Refusals
   readonly messages: Messages
   readonly identity: Identity
+  /** What owners and support do, by whichever door. */
+  readonly desk: Desk
   close(): Promise<void>
 }
 
@@ -94,6 +101,8 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
 
     const ownerMails = ownerMailsFor(config, { store, messages, log, now, owners: () => owners(identity, directory) })
     const closeAudit = await openAudit(config, { store, audit, log, now, plugins, ownerMails })
+    const desk = new Desk({ ...identity, store, directory, secondFactors, audit, messages, now })
+
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
       const settled = identity.settled().then(() => Promise.all([messages.settled(), refusals.close()]))
@@ -103,7 +112,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       await audit.settled()
       await plugins.close()
     }
-    return { config, log, now, store, directory, secondFactors, audit, refusals, messages, identity, close }
+    return { config, log, now, store, directory, secondFactors, audit, refusals, messages, identity, desk, close }
   } catch (fault) {
     await plugins.close()
     throw fault
@@ -185,6 +194,7 @@ export async function buildGateway(
   const waysIn = { signIn, linkSignIn, helpDesk, devices, backupCodes, sealed }
   const parts = { ...look, cookies, formTokens, sessions, ...waysIn, own, notMe, secondFactors, entrance }
   await server.register(pages, { prefix, parts })
+  await server.register(api, { prefix: `${prefix}/api/v1`, parts: apiParts(house, entrance, gate) })
   return server
 }
 
@@ -244,6 +254,20 @@ async function owners({ accounts }: Identity, directory: UserDirectory): Promise
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {
   return { service: name, publicUrl, prefix, templates, fallback: secondFactor.fallback, limits: sending }
+}
+
+function apiParts({ config, desk, store, identity }: House, entrance: SiteEntrance, gate: Gate<ProxySite>): ApiParts {
+  const client = (request: FastifyRequest) => entrance.client(request)
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return {
+    prefix: config.prefix,
+    productName: config.name,
+    version,
+    desk,
+    idempotency: new Idempotency({ store }),
+    client,
+    find: administrators({ programs: identity.programs, client, address: (request) => gate.client(request.raw) }),
+  }
 }
 
 /** @returns whether it did */

@@ -44,6 +44,17 @@ export const errors = {
   'link.over': { status: 410, sentence: 'This link has expired or was used already. Ask for a new one.' },
   'help.incomplete': { status: 422, sentence: 'The username or e-mail address is missing, or is not one.' },
   'account.refused': { status: 422, sentence: 'This could not be changed: something in the form is not right.' },
+  'user.unknown': { status: 404, sentence: 'There is no such user.' },
+  'operation.input': { status: 422, sentence: 'Something in the input is missing, or is not what is asked for.' },
+  'operation.refused': { status: 409, sentence: 'This cannot be done as things stand.' },
+  'operation.unproven': {
+    status: 403,
+    sentence: 'Prove again who you are, with both factors, then send it once more.',
+  },
+  'api.token-required': { status: 401, sentence: 'Send an application token that was issued for administration.' },
+  'idempotency.malformed': { status: 400, sentence: 'An Idempotency-Key has 1 to 255 visible ASCII characters.' },
+  'idempotency.underway': { status: 409, sentence: 'The same request is being worked on. Ask again in a moment.' },
+  'idempotency.other': { status: 422, sentence: 'This Idempotency-Key was used for another request.' },
   'password.busy': {
     status: 503,
     sentence: 'Too many people are signing in at this moment. Try again in a few seconds.',

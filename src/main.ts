@@ -125,6 +125,17 @@ const onUser = (
 onUser('show', 'everything about one user', 'userShow')
 onUser('deactivate', 'nothing of this user opens anything, from the next request on', 'userDeactivate')
 onUser('activate', 'the user can sign in again', 'userActivate')
+user
+  .command('role')
+  .description('make a user an owner, support, a plain user or a program; what is open ends')
+  .argument('<name>')
+  .argument('<role>', 'owner, support, user or api')
+  .addOption(config())
+  .action(
+    exit((name, role, options) =>
+      inHouse(options.config, async (rooms) => (await users()).userRole(rooms, process, name, role)),
+    ),
+  )
 onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
 const usersPolicy = () => import('./commands/user-policy.js')
 user
@@ -274,6 +285,23 @@ audit
     exit((options) => inHouse(options.config, async (rooms) => (await trail()).auditVerify(rooms, process, options))),
   )
 
+program
+  .command('owner-link')
+  .description(
+    'break the glass: a link that signs an owner in, and a code for the second factor, when no owner gets in',
+  )
+  .argument('[name]', 'which owner; may be left out while there is one')
+  .addOption(config())
+  .addOption(json())
+  .action(
+    exit((name, options) =>
+      inHouse(options.config, async (rooms) => {
+        const { ownerLink } = await import('./commands/owner-link.js')
+        return ownerLink(rooms, process, name, options)
+      }),
+    ),
+  )
+
 const sessions = program.command('sessions').description('who is signed in, and ending it')
 sessions
   .command('list')
@@ -296,7 +324,13 @@ sessions
   )
 sessions
   .command('clear')
-  .description('everybody signs in again')
+  .description('everybody signs in again, or those the options name')
+  .option('--user <name>', 'only this user')
+  .option('--group <name>', 'only of users in this group when they signed in')
+  .option('--site <host>', 'only those opened on this site')
+  .option('--network <range>', 'only those opened from this network, as in 203.0.113.0/24')
+  .option('--older-than-days <days>', 'only those begun that long ago')
+  .option('--tokens', 'application tokens are revoked as well: programs stop')
   .option('--devices', 'remembered devices are forgotten as well: everybody gives a code again')
   .addOption(config())
   .action(

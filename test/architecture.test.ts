@@ -27,9 +27,24 @@ const mayImport: Record<string, readonly string[]> = {
   identity: ['contracts', 'errors', 'audit', 'messages'],
   'plugin-host': ['contracts', 'errors', 'config'],
   config: ['contracts', 'errors', 'access', 'plugin-host'],
-  http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit'],
-  commands: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit', 'backup', 'imports', 'config'],
-  app: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'http', 'config', 'plugin-host'],
+  operations: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit'],
+  http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'operations'],
+  commands: [
+    'contracts',
+    'errors',
+    'access',
+    'identity',
+    'messages',
+    'audit',
+    'backup',
+    'imports',
+    'config',
+    'operations',
+  ],
+  app: [
+    ...['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'operations', 'http', 'config'],
+    'plugin-host',
+  ],
   runtime: ['contracts', 'errors', 'app', 'config', 'http', 'identity', 'audit', 'commands'],
   main: ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],
 }
@@ -102,7 +117,7 @@ t.test('a plugin knows src/contracts and npm packages, never the core and never 
 
 t.test('access and identity know nothing of the web', async (t) => {
   const web = /^(fastify|@fastify\/|undici|node:https?$|node:http2$)/
-  const inner = /^src\/(access|identity|audit|messages)\//
+  const inner = /^src\/(access|identity|audit|messages|operations)\//
   t.same(core.filter((i) => inner.test(i.from) && web.test(i.to)).map(sentence), none)
 })
 

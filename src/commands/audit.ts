@@ -2,11 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { AddressRanges, parseAddress } from '../access/client-address.js'
 import { type Audit, type AuditQuery, type KeptRecord, textOf } from '../audit/audit.js'
 import { nameHash } from '../identity/names.js'
-import { complain, done, failed, say, type Terminal, wrongUse } from './terminal.js'
-import { named, type UserRooms } from './user.js'
+import { type AtDesk, complain, done, failed, say, type Terminal, wrongUse } from './terminal.js'
 
 /** The rooms that commands about the audit work on. */
-export interface AuditRooms extends Pick<UserRooms, 'directory' | 'accounts'> {
+export interface AuditRooms extends AtDesk {
   readonly audit: Audit
   readonly now: () => number
 }
@@ -144,7 +143,7 @@ async function queryOf(rooms: AuditRooms, options: SearchOptions): Promise<Audit
 
 /** Under its account, and from before it had one. */
 async function idsOf(rooms: AuditRooms, name: string): Promise<readonly string[]> {
-  const found = await named(rooms, name)
+  const found = await rooms.desk.find(name)
   return [...(found === undefined ? [] : [found.user.id]), nameHash(name)]
 }
 

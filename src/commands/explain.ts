@@ -8,8 +8,7 @@ import type { KeptStop, Refusals } from '../audit/refusals.js'
 import type { Json, User } from '../contracts.js'
 import type { Account } from '../identity/accounts.js'
 import type { Settings } from '../identity/settings.js'
-import { complain, done, failed, moment, say, type Terminal, wrongUse } from './terminal.js'
-import { named, noSuchUser, type UserRooms } from './user.js'
+import { type AtDesk, complain, done, failed, moment, say, type Terminal, wrongUse } from './terminal.js'
 
 /** As given on the command line. */
 export interface ExplainOptions {
@@ -50,7 +49,7 @@ interface Explaining {
 }
 
 /** The rooms the command works on. */
-export interface ExplainRooms extends Pick<UserRooms, 'directory' | 'accounts'> {
+export interface ExplainRooms extends AtDesk {
   readonly explainer: Explaining
   readonly refusals: Pick<Refusals, 'find'>
   readonly settings: Pick<Settings, 'describe'>
@@ -95,8 +94,10 @@ export async function explainRequest(
   const proof = proofs.find((one) => one === (options.proof ?? 'password'))
   if (proof === undefined) return wrong(`There is no proof "${options.proof}": it is one of ${proofs.join(', ')}.`)
   if (options.proof !== undefined && options.user === undefined) return wrong('--proof is for somebody: say --user.')
-  const found = options.user === undefined ? undefined : await named(rooms, options.user)
-  if (options.user !== undefined && found === undefined) return noSuchUser(terminal, options.user)
+  const found = options.user === undefined ? undefined : await rooms.desk.find(options.user)
+  if (options.user !== undefined && found === undefined) {
+    return complain(terminal, failed, `There is no user "${options.user}".`)
+  }
   const account = found && (found.account ?? unopened(found.user, at))
   const session = sessionOf(proof, at - age, at)
   const who = found && account && { user: found.user, account, ...(session === undefined ? {} : { session }) }

@@ -1,19 +1,10 @@
-import type { Account, Exemption } from '../identity/accounts.js'
+import type { UserView } from '../operations/users/view.js'
 import { moment } from './terminal.js'
 
-/** What is ordered for one account, as lists and scripts show it. */
-export function policyOf(account: Account | undefined) {
-  const { required = false, exemption, addresses, methodsOff = [] } = account ?? {}
-  return {
-    required,
-    ...(exemption === undefined ? {} : { exemption: shownExemption(exemption) }),
-    ...(addresses === undefined ? {} : { addresses }),
-    methodsOff,
-  }
-}
+type Policy = Pick<UserView, 'required' | 'exemption' | 'addresses' | 'methodsOff'>
 
-/** The same in lines for a person; none where nothing was ordered. */
-export function policyLines({ required, exemption, addresses, methodsOff = [] }: Account): readonly string[] {
+/** What is ordered for one user, in lines for a person; none where nothing was ordered. */
+export function policyLines({ required, exemption, addresses, methodsOff }: Policy): readonly string[] {
   return [
     ...(required ? ['a second factor is required of this user'] : []),
     ...(exemption === undefined ? [] : [`exempt from the second factor: ${exemptionWords(exemption)}`]),
@@ -23,7 +14,7 @@ export function policyLines({ required, exemption, addresses, methodsOff = [] }:
 }
 
 /** What lists have room for. */
-export function policyWord({ required, exemption, addresses, methodsOff }: ReturnType<typeof policyOf>): string {
+export function policyWord({ required, exemption, addresses, methodsOff }: Policy): string {
   const words = [
     required && 'required',
     exemption !== undefined && 'exempt',
@@ -33,12 +24,7 @@ export function policyWord({ required, exemption, addresses, methodsOff }: Retur
   return words.filter((word) => word !== false).join(',')
 }
 
-/** With its end as scripts read it. */
-export function shownExemption({ until, ...rest }: Exemption) {
-  return { ...rest, ...(until === undefined ? {} : { until: new Date(until).toISOString() }) }
-}
-
-export function exemptionWords({ reason, sites, networks, until }: Exemption): string {
+export function exemptionWords({ reason, sites, networks, until }: NonNullable<UserView['exemption']>): string {
   const where = [...(sites ?? []), ...(networks ?? [])].join(', ')
-  return `${reason}${where === '' ? '' : ` (${where})`}${until === undefined ? '' : `, until ${moment(until)}`}`
+  return `${reason}${where === '' ? '' : ` (${where})`}${until === undefined ? '' : `, until ${moment(Date.parse(until))}`}`
 }

@@ -1,63 +1,68 @@
-import type { Devices } from '../identity/devices.js'
-import type { OpenSession, Sessions } from '../identity/sessions.js'
-import { done, moment, say, type Terminal, table } from './terminal.js'
-import { named, noSuchUser, type UserRooms } from './user.js'
-
-/** The rooms that commands about sessions work on. */
-export interface SessionRooms extends Pick<UserRooms, 'directory' | 'accounts'> {
-  readonly sessions: Sessions
-}
+import { Refusal } from '../operations/operation.js'
+import { clearSessions, endSessions, listSessions } from '../operations/sessions.js'
+import { type AtDesk, byCommand, done, moment, refusedAt, say, type Terminal, table } from './terminal.js'
 
 /** `sessions list [NAME]`: what opens something now. */
 export async function sessionsList(
-  rooms: SessionRooms,
+  { desk }: AtDesk,
   terminal: Terminal,
   { name, json = false }: { name?: string; json?: boolean } = {},
 ): Promise<number> {
-  const found = name === undefined ? undefined : await named(rooms, name)
-  if (name !== undefined && found === undefined) return noSuchUser(terminal, name)
-  const rows: ReturnType<typeof summary>[] = []
-  for await (const open of rooms.sessions.list(found?.user.id)) rows.push(summary(open))
+  const found = await desk.run(listSessions, { limit: MOST, ...(name === undefined ? {} : { user: name }) }, byCommand)
+  if (found instanceof Refusal) return refusedAt(terminal, found)
+  const rows = found.items.map((row) => ({ ...row, openedAt: moment(Date.parse(row.openedAt)) }))
   if (json) say(terminal, JSON.stringify(rows, undefined, 2))
   else if (rows.length === 0) say(terminal, 'No sessions are open.')
   else {
     const cells = rows.map((row) => [row.username, row.session, row.openedAt, row.via.join('+'), row.address])
     say(terminal, table([['USERNAME', 'SESSION', 'SINCE', 'BY', 'FROM'], ...cells]))
+    if (rows.length === MOST)
+      say(terminal, `There may be more: these are the first ${MOST}. Name a user to see theirs.`)
   }
   return done
 }
 
 /** `sessions end NAME`: the user's next request, anywhere, must sign in again. */
-export async function sessionsEnd(rooms: SessionRooms, terminal: Terminal, name: string): Promise<number> {
-  const found = await named(rooms, name)
-  if (found === undefined) return noSuchUser(terminal, name)
-  await rooms.sessions.endAll(found.user.id)
-  say(terminal, `Every session of ${found.user.username} has ended.`)
+export async function sessionsEnd({ desk }: AtDesk, terminal: Terminal, name: string): Promise<number> {
+  const ended = await desk.run(endSessions, { user: name }, byCommand)
+  if (ended instanceof Refusal) return refusedAt(terminal, ended)
+  say(terminal, `Every session of ${ended.username} has ended.`)
   return done
 }
 
-/** `sessions clear [--devices]`: everybody signs in again; with `devices` also where a browser was remembered. */
-export async function sessionsClear(
-  rooms: Pick<SessionRooms, 'sessions'> & { readonly devices: Pick<Devices, 'clear'> },
-  terminal: Terminal,
-  { devices = false } = {},
-): Promise<number> {
-  // First the devices: between the two nobody is to get in by one that is about to go.
-  if (devices) await rooms.devices.clear()
-  await rooms.sessions.clear()
-  say(terminal, 'Every session of everybody has ended.')
-  if (devices) say(terminal, 'No remembered device counts any more.')
+/** As given on the command line. */
+export interface ClearOptions {
+  readonly user?: string
+  readonly group?: string
+  readonly site?: string
+  readonly network?: string
+  readonly olderThanDays?: string
+  readonly devices?: boolean
+  readonly tokens?: boolean
+}
+
+/** `sessions clear`: everybody signs in again, or those the options name; with `devices` also where a browser was remembered. */
+export async function sessionsClear({ desk }: AtDesk, terminal: Terminal, options: ClearOptions = {}): Promise<number> {
+  const { olderThanDays, devices = false, tokens = false, user, group, site, network } = options
+  const parts = Object.entries({ user, group, site, network }).filter(([, value]) => value !== undefined)
+  const age = olderThanDays === undefined ? {} : { olderThanDays: Number(olderThanDays) }
+  const scope = { ...Object.fromEntries(parts), ...age }
+  const isAll = Object.keys(scope).length === 0
+  const cleared = await desk.run(
+    clearSessions,
+    { ...scope, ...(isAll ? { all: true } : {}), devices, tokens },
+    byCommand,
+  )
+  if (cleared instanceof Refusal) return refusedAt(terminal, cleared)
+  say(
+    terminal,
+    isAll ? 'Every session of everybody has ended.' : `Every session of this kind has ended: ${cleared.scope}.`,
+  )
+  if (devices)
+    say(terminal, isAll ? 'No remembered device counts any more.' : 'Nor do remembered devices of the kind count.')
+  if (tokens) say(terminal, 'Application tokens were revoked.')
   return done
 }
 
-function summary({ session, account }: OpenSession) {
-  return {
-    username: account.username,
-    /** The beginning of its hash, as in the audit. */
-    session: session.id.slice(0, 8),
-    openedAt: moment(session.openedAt),
-    via: session.via,
-    address: session.client,
-    userAgent: session.userAgent,
-  }
-}
+/** More than anybody reads. */
+const MOST = 1000

@@ -1,4 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Desk } from '../operations/desk.js'
+import type { Actor, Refusal } from '../operations/operation.js'
 
 /** What a command talks to. */
 export interface Terminal {
@@ -42,4 +44,17 @@ export function moment(ms: number): string {
     .toISOString()
     .replace('T', ' ')
     .replace(/\.\d+Z$/, 'Z')
+}
+
+/** What commands that are operations work with. */
+export interface AtDesk {
+  readonly desk: Desk
+}
+
+/** Whoever can run a command here can read the store anyway: an owner, by the shell. */
+export const byCommand: Actor = { door: 'command-line', role: 'owner', isFresh: true }
+
+/** Says why it was not done. @returns the exit code to end with */
+export function refusedAt(terminal: Terminal, { code, sentence }: Refusal): number {
+  return complain(terminal, code === 'operation.input' ? wrongUse : failed, sentence)
 }

@@ -2,13 +2,24 @@ import { findRangeProblem } from '../access/client-address.js'
 import { findPatternProblem } from '../access/path-pattern.js'
 import { hostName as nameOfHost } from '../access/policy.js'
 import { parseDuration, parseRate } from '../config/scalars.js'
-import type { ListedToken, Tokens, TokenWish } from '../identity/tokens.js'
-import { complain, done, failed, moment, say, type Terminal, table, wrongUse } from './terminal.js'
-import { named, noSuchUser, type UserRooms } from './user.js'
+import type { TokenScopes } from '../identity/tokens.js'
+import { Refusal } from '../operations/operation.js'
+import { issueToken, listTokens, revokeToken, type TokenView } from '../operations/tokens.js'
+import {
+  type AtDesk,
+  byCommand,
+  complain,
+  done,
+  moment,
+  refusedAt,
+  say,
+  type Terminal,
+  table,
+  wrongUse,
+} from './terminal.js'
 
 /** The rooms that commands about app tokens work on. */
-export interface TokenRooms extends Pick<UserRooms, 'directory' | 'accounts'> {
-  readonly tokens: Tokens
+export interface TokenRooms extends AtDesk {
   readonly now: () => number
   readonly config?: { readonly sites: readonly { readonly host?: string | undefined }[] }
 }
@@ -35,21 +46,17 @@ export async function tokensIssue(
 ): Promise<number> {
   const wish = wishOf(options, rooms.now())
   if (typeof wish === 'string') return complain(terminal, wrongUse, wish)
-  const found = await named(rooms, username)
-  if (found === undefined) return noSuchUser(terminal, username)
-  const account = found.account ?? (await rooms.accounts.open(found.user))
-  const issued = await rooms.tokens.issue({ ...wish, accountId: account.id }, 'command-line')
-  if (issued === undefined) return complain(terminal, failed, `${account.username} cannot have a token: not active.`)
-  const { secret, token } = issued
+  const issued = await rooms.desk.run(issueToken, { user: username, ...wish }, byCommand)
+  if (issued instanceof Refusal) return refusedAt(terminal, issued)
+  const { token: secret, ...token } = issued
   if (options.json) {
-    const shown = summary({ ...token, status: 'active' }, account.username)
-    say(terminal, JSON.stringify({ token: secret, ...shown }, undefined, 2))
+    say(terminal, JSON.stringify({ token: secret, ...summary(token) }, undefined, 2))
     return done
   }
   say(terminal, secret)
-  const until = token.expiresAt === undefined ? 'until it is revoked' : `until ${moment(token.expiresAt)}`
+  const until = token.expiresAt === undefined ? 'until it is revoked' : `until ${moment(Date.parse(token.expiresAt))}`
   const { stderr } = terminal
-  stderr.write(`Token ${token.id} of ${account.username}, ${until}: ${scopeText(token)}.\n`)
+  stderr.write(`Token ${token.id} of ${token.username}, ${until}: ${scopeText(token)}.\n`)
   stderr.write('It is shown this once. To end it: gatelodge tokens revoke ' + `${token.id}\n`)
   for (const note of doubts(wish, rooms.config?.sites)) stderr.write(`Note: ${note}\n`)
   return done
@@ -61,15 +68,9 @@ export async function tokensList(
   terminal: Terminal,
   { name, json = false }: { name?: string; json?: boolean } = {},
 ): Promise<number> {
-  const found = name === undefined ? undefined : await named(rooms, name)
-  if (name !== undefined && found === undefined) return noSuchUser(terminal, name)
-  const names = new Map<string, string>()
-  const rows: ReturnType<typeof summary>[] = []
-  for (const token of await rooms.tokens.list(found?.user.id)) {
-    const { accountId } = token
-    if (!names.has(accountId)) names.set(accountId, (await rooms.accounts.find(accountId))?.username ?? '')
-    rows.push(summary(token, names.get(accountId) ?? ''))
-  }
+  const found = await rooms.desk.run(listTokens, name === undefined ? {} : { user: name }, byCommand)
+  if (found instanceof Refusal) return refusedAt(terminal, found)
+  const rows = found.items.map(summary)
   if (json) say(terminal, JSON.stringify(rows, undefined, 2))
   else if (rows.length === 0) say(terminal, 'There are no app tokens: gatelodge tokens issue NAME')
   else {
@@ -88,15 +89,23 @@ export async function tokensList(
 }
 
 /** `tokens revoke ID`: the next request with it is refused. */
-export async function tokensRevoke(rooms: Pick<TokenRooms, 'tokens'>, terminal: Terminal, id: string): Promise<number> {
-  const revoked = await rooms.tokens.revoke(id, 'command-line')
-  if (revoked === undefined) return complain(terminal, failed, `There is no token with the id "${id}".`)
+export async function tokensRevoke({ desk }: AtDesk, terminal: Terminal, id: string): Promise<number> {
+  const revoked = await desk.run(revokeToken, { id }, byCommand)
+  if (revoked instanceof Refusal) return refusedAt(terminal, revoked)
   say(terminal, `Token ${revoked.id} (${revoked.name}) opens nothing any more.`)
   return done
 }
 
+/** As the operation takes it. */
+interface Wish extends TokenScopes {
+  readonly name: string
+  readonly admin: boolean
+  readonly expiresAt?: string
+  readonly rate?: { readonly requests: number; readonly seconds: number }
+}
+
 /** What is wished for, or a sentence about what cannot be. */
-function wishOf(options: IssueTokenOptions, now: number): Omit<TokenWish, 'accountId'> | string {
+function wishOf(options: IssueTokenOptions, now: number): Wish | string {
   const { name = 'command line', site, method, path, from, expires, rate, admin } = options
   if (!/^[^\p{Cc}\p{Zl}\p{Zp}]{1,100}$/u.test(name)) return 'The name of a token is one line of 1 to 100 characters.'
   const sites = site?.map((each) => nameOfHost(each))
@@ -120,47 +129,36 @@ function wishOf(options: IssueTokenOptions, now: number): Omit<TokenWish, 'accou
   return {
     name,
     admin: admin === true,
-    scopes: {
-      ...(sites && { sites: sites.filter((each) => each !== undefined) }),
-      ...(methods && { methods }),
-      ...(path && { paths: path }),
-      ...(from && { networks: from }),
-    },
-    ...(lifetime && { expiresAt: now + lifetime * 1000 }),
+    ...(sites && { sites: sites.filter((each) => each !== undefined) }),
+    ...(methods && { methods }),
+    ...(path && { paths: path }),
+    ...(from && { networks: from }),
+    ...(lifetime && { expiresAt: new Date(now + lifetime * 1000).toISOString() }),
     ...(limit && { rate: limit }),
   }
 }
 
 /** What was probably not meant. */
-function doubts(
-  { scopes }: Omit<TokenWish, 'accountId'>,
-  sites: readonly { readonly host?: string | undefined }[] = [],
-) {
+function doubts(wish: Wish, sites: readonly { readonly host?: string | undefined }[] = []) {
   if (sites.length === 0 || sites.some(({ host }) => host === undefined)) return []
-  const unknown = scopes?.sites?.filter((name) => sites.every(({ host }) => host !== name)) ?? []
+  const unknown = wish.sites?.filter((name) => sites.every(({ host }) => host !== name)) ?? []
   return unknown.map((name) => `no site of the configuration has the host ${name}.`)
 }
 
-function summary(token: ListedToken, username: string) {
-  const { id, name, status, scopes, admin, rate, issuedAt, issuedBy, expiresAt, lastUsedAt, lastUsedFrom } = token
+/** For a person's eyes: times to the second. */
+function summary({ rate, issuedAt, expiresAt, lastUsedAt, ...plain }: TokenView) {
   return {
-    id,
-    username,
-    name,
-    status,
-    ...scopes,
-    admin,
+    ...plain,
     ...(rate && { rate: `${rate.requests}/${rate.seconds}s` }),
-    issuedAt: moment(issuedAt),
-    issuedBy,
-    ...(expiresAt === undefined ? {} : { expiresAt: moment(expiresAt) }),
-    ...(lastUsedAt === undefined ? {} : { lastUsedAt: moment(lastUsedAt), lastUsedFrom }),
+    issuedAt: moment(Date.parse(issuedAt)),
+    ...(expiresAt === undefined ? {} : { expiresAt: moment(Date.parse(expiresAt)) }),
+    ...(lastUsedAt === undefined ? {} : { lastUsedAt: moment(Date.parse(lastUsedAt)) }),
   }
 }
 
 /** In words of one line. */
-function scopeText(token: ReturnType<typeof summary> | ListedToken | Omit<ListedToken, 'status'>): string {
-  const { sites, methods, paths, networks } = 'scopes' in token ? token.scopes : token
+function scopeText(token: Pick<TokenView, 'admin' | 'sites' | 'methods' | 'paths' | 'networks'>): string {
+  const { sites, methods, paths, networks } = token
   const limits = [
     sites ?? (token.admin ? [] : ['every site']),
     methods ?? [],

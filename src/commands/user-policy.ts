@@ -1,16 +1,21 @@
 import { findRangeProblem } from '../access/client-address.js'
 import { hostName } from '../access/policy.js'
 import { parseDuration } from '../config/scalars.js'
-import type { Json, SecondFactor, User } from '../contracts.js'
-import type { Account, Exemption } from '../identity/accounts.js'
-import type { Notices } from '../identity/notices.js'
-import { exemptionWords, shownExemption } from './policy-words.js'
-import { complain, done, say, type Terminal, wrongUse } from './terminal.js'
-import { named, noSuchUser, type UserRooms } from './user.js'
+import type { SecondFactor } from '../contracts.js'
+import { type Operation, Refusal } from '../operations/operation.js'
+import {
+  endExemption,
+  exemptUser,
+  limitAddresses,
+  requireSecondFactor,
+  switchMethods,
+} from '../operations/users/policy.js'
+import type { UserView } from '../operations/users/view.js'
+import { exemptionWords } from './policy-words.js'
+import { type AtDesk, byCommand, complain, done, refusedAt, say, type Terminal, wrongUse } from './terminal.js'
 
 /** The rooms that commands about the policy of one user work on. */
-export interface UserPolicyRooms extends Pick<UserRooms, 'directory' | 'accounts' | 'audit'> {
-  readonly notices: Pick<Notices, 'tell'>
+export interface UserPolicyRooms extends AtDesk {
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly config: { readonly sites: ReadonlyArray<{ readonly host?: string | undefined }> }
   readonly now: () => number
@@ -33,15 +38,11 @@ export async function userRequire(
   name: string,
   { off = false }: { readonly off?: boolean } = {},
 ): Promise<number> {
-  return order(rooms, terminal, name, {
-    details: { what: 'required', required: !off },
-    change: (id) => rooms.accounts.require(id, !off),
-    told: off ? 'a second step is no longer required of you' : 'a second step is required of you from now on',
-    sentence: (username) =>
-      off
-        ? `A second factor is no longer required of ${username} alone.`
-        : `A second factor is required of ${username} from the next request on.`,
-  })
+  return order(rooms, terminal, requireSecondFactor, { user: name, required: !off }, ({ username }) =>
+    off
+      ? `A second factor is no longer required of ${username} alone.`
+      : `A second factor is required of ${username} from the next request on.`,
+  )
 }
 
 /** `user exempt NAME --reason TEXT [--site HOST] [--network CIDR] [--until DATE | --for TIME]`, or `--off`. */
@@ -57,13 +58,11 @@ export async function userExempt(
   }
   const exemption = off ? undefined : exemptionOf(rooms, said)
   if (typeof exemption === 'string') return complain(terminal, wrongUse, exemption)
-  const words = exemption && exemptionWords(exemption)
-  return order(rooms, terminal, name, {
-    details: { what: 'exemption', ...(exemption ? shownExemption(exemption) : { off: true }) },
-    change: (id) => rooms.accounts.exempt(id, exemption),
-    told: off ? 'your exemption from the second step has ended' : 'you are exempt from the second step',
-    sentence: (username) =>
-      off ? `${username} is no longer exempt.` : `${username} need not give a second factor: ${words}.`,
+  if (exemption === undefined) {
+    return order(rooms, terminal, endExemption, { user: name }, ({ username }) => `${username} is no longer exempt.`)
+  }
+  return order(rooms, terminal, exemptUser, { user: name, ...exemption }, ({ username }) => {
+    return `${username} need not give a second factor: ${exemptionWords(exemption)}.`
   })
 }
 
@@ -80,13 +79,9 @@ export async function userAddresses(
   }
   const fault = rangeFault(addresses)
   if (fault !== undefined) return complain(terminal, wrongUse, fault)
-  return order(rooms, terminal, name, {
-    details: { what: 'addresses', ...(any ? { any } : { addresses }) },
-    change: (id) => rooms.accounts.limitAddresses(id, any ? undefined : addresses),
-    told: 'the networks you can use your account from',
-    sentence: (username) =>
-      any ? `${username} may come from anywhere.` : `${username} may come from ${addresses.join(', ')} only.`,
-  })
+  return order(rooms, terminal, limitAddresses, { user: name, addresses }, ({ username }) =>
+    any ? `${username} may come from anywhere.` : `${username} may come from ${addresses.join(', ')} only.`,
+  )
 }
 
 /** `user methods NAME --off sms --on email`: from the next sign-in on. */
@@ -106,53 +101,31 @@ export async function userMethods(
   }
   const both = off.find((use) => on.includes(use))
   if (both !== undefined) return complain(terminal, wrongUse, `${both} cannot be switched off and on at once.`)
-  return order(rooms, terminal, name, {
-    details: { what: 'methods', off, on },
-    change: (id) => rooms.accounts.switchMethods(id, { off, on }),
-    told: 'the second steps you can use',
-    sentence: (username, { methodsOff = [] }) =>
-      methodsOff.length === 0
-        ? `${username} may use every method, from the next sign-in on.`
-        : `${username} may not use ${methodsOff.join(', ')}, from the next sign-in on.`,
-  })
+  return order(rooms, terminal, switchMethods, { user: name, off, on }, ({ username, methodsOff }) =>
+    methodsOff.length === 0
+      ? `${username} may use every method, from the next sign-in on.`
+      : `${username} may not use ${methodsOff.join(', ')}, from the next sign-in on.`,
+  )
 }
 
-interface Order {
-  readonly details: { readonly [key: string]: Json }
-  readonly change: (id: string) => Promise<Account | undefined>
-  /** For the user, after "This was changed on your account:". */
-  readonly told: string
-  readonly sentence: (username: string, account: Account) => string
-}
-
-/** Written down before it is done: what cannot be written down does not happen. */
-async function order(rooms: UserPolicyRooms, terminal: Terminal, name: string, order: Order): Promise<number> {
-  const found = await named(rooms, name)
-  if (found === undefined) return noSuchUser(terminal, name)
-  const { user } = found
-  const { id, username } = found.account ?? (await rooms.accounts.open(user))
-  const { details } = order
-  await rooms.audit.record({
-    event: 'policy.changed',
-    outcome: 'success',
-    accountId: id,
-    username,
-    reason: 'command-line',
-    details,
-  })
-  const account = await order.change(id)
-  if (account === undefined) return noSuchUser(terminal, name)
-  tell(rooms, user, order.told)
-  say(terminal, order.sentence(username, account))
+async function order(
+  { desk }: AtDesk,
+  terminal: Terminal,
+  operation: Operation,
+  input: object,
+  sentence: (user: UserView) => string,
+): Promise<number> {
+  const changed = await desk.run(operation, input, byCommand)
+  if (changed instanceof Refusal) return refusedAt(terminal, changed)
+  say(terminal, sentence(changed as UserView))
   return done
 }
 
-function tell({ notices }: UserPolicyRooms, user: User, what: string): void {
-  notices.tell('account-changed', { user, values: { what } })
-}
-
 /** The exemption that was asked for, or what is wrong with it. */
-function exemptionOf(rooms: UserPolicyRooms, options: Omit<ExemptOptions, 'off'>): Exemption | string {
+function exemptionOf(
+  rooms: UserPolicyRooms,
+  options: Omit<ExemptOptions, 'off'>,
+): NonNullable<UserView['exemption']> | string {
   const { reason = '', site = [], network = [], until, for: time } = options
   if (reason.trim() === '') return 'Say why: --reason "..." (and --off takes an exemption back).'
   const hosts = rooms.config.sites.flatMap(({ host }) => host ?? [])
@@ -173,8 +146,8 @@ function exemptionOf(rooms: UserPolicyRooms, options: Omit<ExemptOptions, 'off'>
   return {
     reason: reason.trim(),
     ...(sites.length === 0 ? {} : { sites }),
-    ...(network.length === 0 ? {} : { networks: network }),
-    ...(end === undefined ? {} : { until: end }),
+    ...(network.length === 0 ? {} : { networks: [...network] }),
+    ...(end === undefined ? {} : { until: new Date(end).toISOString() }),
   }
 }
 

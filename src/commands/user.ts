@@ -1,22 +1,27 @@
 import { text as readAll } from 'node:stream/consumers'
 import { password as askSecret, text as askText, isCancel, select } from '@clack/prompts'
 import { parsePhoneNumberFromString } from 'libphonenumber-js'
-import type { Audit } from '../audit/audit.js'
-import { foldUsername, type User, type UserDirectory } from '../contracts.js'
-import { type Account, type Accounts, type Role, roles } from '../identity/accounts.js'
-import { addUser } from '../identity/add-user.js'
-import type { Enrolments } from '../identity/enrolments.js'
+import { type Role, roles } from '../identity/accounts.js'
 import { passwordFault } from '../identity/password-rules.js'
-import { policyLines, policyOf, policyWord } from './policy-words.js'
-import { complain, done, failed, moment, say, type Terminal, table, wrongUse } from './terminal.js'
-
-/** The rooms that commands about users work on. */
-export interface UserRooms {
-  readonly directory: UserDirectory
-  readonly accounts: Accounts
-  readonly enrolments: Enrolments
-  readonly audit: Audit
-}
+import { type Operation, Refusal } from '../operations/operation.js'
+import { resetSecondFactor } from '../operations/users/help.js'
+import { listUsers, showUser } from '../operations/users/look.js'
+import { activateUser, addUser, changeRole, deactivateUser } from '../operations/users/standing.js'
+import type { UserView } from '../operations/users/view.js'
+import { policyLines, policyWord } from './policy-words.js'
+import {
+  type AtDesk,
+  byCommand,
+  complain,
+  done,
+  failed,
+  moment,
+  refusedAt,
+  say,
+  type Terminal,
+  table,
+  wrongUse,
+} from './terminal.js'
 
 /** As given on the command line. */
 export interface AddUserOptions {
@@ -28,7 +33,7 @@ export interface AddUserOptions {
 
 /** `user add [NAME]`: asks for what is missing when a person sits there. */
 export async function userAdd(
-  rooms: UserRooms,
+  { desk }: AtDesk,
   terminal: Terminal,
   name: string | undefined,
   options: AddUserOptions = {},
@@ -45,16 +50,23 @@ export async function userAdd(
   }
   const asked = await (options.passwordStdin ? fromInput(terminal, name, options) : byHand(terminal, name, options))
   if (typeof asked === 'number') return asked
-  const added = await addUser(rooms, { ...asked, ...(mobile === undefined ? {} : { mobile: mobile.number }) })
-  if (added.outcome === 'refused') return complain(terminal, failed, added.sentence)
-  say(terminal, `Added ${added.user.username} (${added.account.role}).`)
+  const wanted = { ...asked, ...(mobile === undefined ? {} : { mobile: mobile.number }) }
+  const added = await desk.run(addUser, wanted, byCommand)
+  if (added instanceof Refusal) return refusedAt(terminal, added)
+  say(terminal, `Added ${added.username} (${added.role}).`)
   return done
 }
 
 /** `user list`: in order of username. */
-export async function userList(rooms: UserRooms, terminal: Terminal, { json = false } = {}): Promise<number> {
-  const rows: (ReturnType<typeof summary> & ReturnType<typeof policyOf>)[] = []
-  for await (const { user, account } of everybody(rooms)) rows.push({ ...summary(user, account), ...policyOf(account) })
+export async function userList({ desk }: AtDesk, terminal: Terminal, { json = false } = {}): Promise<number> {
+  const rows: UserView[] = []
+  let after: string | undefined
+  do {
+    const page = await desk.run(listUsers, { limit: 100, ...(after === undefined ? {} : { after }) }, byCommand)
+    if (page instanceof Refusal) return refusedAt(terminal, page)
+    rows.push(...page.items)
+    after = page.next
+  } while (after !== undefined)
   if (json) say(terminal, JSON.stringify(rows, undefined, 2))
   else if (rows.length === 0) say(terminal, 'There are no users yet: gatelodge user add NAME')
   else {
@@ -71,133 +83,67 @@ export async function userList(rooms: UserRooms, terminal: Terminal, { json = fa
 
 /** `user show NAME`: what is known, and what happened lately. */
 export async function userShow(
-  rooms: UserRooms,
+  { desk }: AtDesk,
   terminal: Terminal,
   name: string,
   { json = false } = {},
 ): Promise<number> {
-  const found = await named(rooms, name)
-  if (found === undefined) return noSuchUser(terminal, name)
-  const { user, account } = found
-  const enrolments = account === undefined ? [] : await rooms.enrolments.list(account)
-  const recent = await rooms.audit.recent(account?.id ?? '', 10)
-  const shown = {
-    ...summary(user, account),
-    ...policyOf(account),
-    secondFactors: enrolments.map(({ method, name, createdAt, lastUsedAt }) => ({
-      method,
-      name,
-      createdAt: moment(createdAt),
-      ...(lastUsedAt === undefined ? {} : { lastUsedAt: moment(lastUsedAt) }),
-    })),
-    recent: recent.map(({ time, event, outcome, address, reason }) => ({ time, event, outcome, address, reason })),
-  }
+  const shown = await desk.run(showUser, { user: name }, byCommand)
+  if (shown instanceof Refusal) return refusedAt(terminal, shown)
   if (json) {
     say(terminal, JSON.stringify(shown, undefined, 2))
     return done
   }
-  const { secondFactors, recent: events } = shown
-  const { secondFactors: _, ...plain } = summary(user, account)
+  const { secondFactors, recent, exemption: _, required: __, addresses: ___, methodsOff: ____, ...plain } = shown
   say(terminal, table(Object.entries(plain).map(([key, value]) => [key, String(value)])))
-  for (const line of account === undefined ? [] : policyLines(account)) say(terminal, line)
-  for (const factor of secondFactors) say(terminal, `second factor: ${factor.name}, since ${factor.createdAt}`)
-  for (const { time, event, outcome, address } of events) {
+  for (const line of policyLines(shown)) say(terminal, line)
+  for (const factor of secondFactors) {
+    say(terminal, `second factor: ${factor.name}, since ${moment(Date.parse(factor.createdAt))}`)
+  }
+  for (const { time, event, outcome, address } of recent) {
     say(terminal, `${time}  ${event}  ${outcome}${address === undefined ? '' : `  ${address}`}`)
   }
   return done
 }
 
 /** `user deactivate NAME`: sessions, pending sign-ins and links end at once. */
-export async function userDeactivate(rooms: UserRooms, terminal: Terminal, name: string): Promise<number> {
-  const account = await openAccount(rooms, name)
-  if (account === undefined) return noSuchUser(terminal, name)
-  await rooms.accounts.deactivate(account.id)
-  await rooms.audit.record({ event: 'admin.user-deactivated', outcome: 'success', ...who(account) })
-  say(terminal, `${account.username} can no longer sign in; every session of theirs has ended.`)
-  return done
+export function userDeactivate(at: AtDesk, terminal: Terminal, user: string): Promise<number> {
+  return onUser(at, terminal, deactivateUser, { user }, (name) => {
+    return `${name} can no longer sign in; every session of theirs has ended.`
+  })
 }
 
 /** `user activate NAME`: what was open before stays closed. */
-export async function userActivate(rooms: UserRooms, terminal: Terminal, name: string): Promise<number> {
-  const account = await openAccount(rooms, name)
-  if (account === undefined) return noSuchUser(terminal, name)
-  await rooms.accounts.activate(account.id)
-  await rooms.audit.record({ event: 'admin.user-activated', outcome: 'success', ...who(account) })
-  say(terminal, `${account.username} can sign in again.`)
-  return done
+export function userActivate(at: AtDesk, terminal: Terminal, user: string): Promise<number> {
+  return onUser(at, terminal, activateUser, { user }, (name) => `${name} can sign in again.`)
+}
+
+/** `user role NAME ROLE`: everything the user has open ends, because it was opened with the other role. */
+export function userRole(at: AtDesk, terminal: Terminal, user: string, role: string): Promise<number> {
+  return onUser(at, terminal, changeRole, { user, role }, (name) => `${name} has the role ${role} now.`)
 }
 
 /** `user reset-second-factor NAME`: every second factor goes, and every session with it. */
-export async function userResetSecondFactor(rooms: UserRooms, terminal: Terminal, name: string): Promise<number> {
-  const account = await openAccount(rooms, name)
-  if (account === undefined) return noSuchUser(terminal, name)
-  const removed = (await rooms.enrolments.reset(account.id)) ?? 0
-  await rooms.audit.record({ event: 'factor.reset', outcome: 'success', ...who(account), details: { removed } })
-  say(terminal, `${account.username} has no second factor any more (${removed} removed) and must sign in again.`)
+export async function userResetSecondFactor({ desk }: AtDesk, terminal: Terminal, user: string): Promise<number> {
+  const reset = await desk.run(resetSecondFactor, { user }, byCommand)
+  if (reset instanceof Refusal) return refusedAt(terminal, reset)
+  const { username, removed } = reset
+  say(terminal, `${username} has no second factor any more (${removed} removed) and must sign in again.`)
   return done
 }
 
-/** The user of that name with the account, if there is one already. */
-export async function named(
-  { directory, accounts }: Pick<UserRooms, 'directory' | 'accounts'>,
-  name: string,
-): Promise<{ user: User; account: Account | undefined } | undefined> {
-  const [user] = await directory.find({ username: name })
-  if (user !== undefined) return { user, account: await accounts.find(user.id) }
-  // Gone from the directory, but what the gateway keeps about the user can still be ended.
-  for await (const account of accounts.all()) {
-    if (foldUsername(account.username) === foldUsername(name)) return { user: { ...account, groups: [] }, account }
-  }
-  return undefined
-}
-
-export function noSuchUser(terminal: Terminal, name: string): number {
-  return complain(terminal, failed, `There is no user "${name}".`)
-}
-
-async function openAccount(rooms: UserRooms, name: string): Promise<Account | undefined> {
-  const found = await named(rooms, name)
-  return found && (found.account ?? rooms.accounts.open(found.user))
-}
-
-async function* everybody({ directory, accounts }: UserRooms): AsyncGenerator<{ user: User; account?: Account }> {
-  if (directory.writable === undefined) {
-    // A directory that cannot be listed: those who have signed in here.
-    for await (const account of accounts.all()) yield { user: { ...account, groups: [] }, account }
-    return
-  }
-  let after: string | undefined
-  for (;;) {
-    const page = await directory.writable.list(after === undefined ? {} : { after })
-    for (const user of page) {
-      const account = await accounts.find(user.id)
-      yield account === undefined ? { user } : { user, account }
-    }
-    if (page.length === 0) break
-    after = page.at(-1)?.username
-  }
-  // And who has signed in from a directory that cannot be listed.
-  const { keeps } = directory.writable
-  for await (const account of accounts.all()) {
-    if (keeps?.(account.id) === false) yield { user: { ...account, groups: [] }, account }
-  }
-}
-
-function summary({ id, username, email, mobile, groups }: User, account: Account | undefined) {
-  return {
-    username,
-    id,
-    role: account?.role ?? 'user',
-    status: account?.status ?? 'active',
-    ...(email === undefined ? {} : { email }),
-    ...(mobile === undefined ? {} : { mobile }),
-    groups,
-    secondFactors: account?.enrolled.map(({ method }) => method) ?? [],
-  }
-}
-
-function who({ id, username }: Account) {
-  return { accountId: id, username, reason: 'command-line' }
+/** One change to one user, and one line that says what came of it. */
+export async function onUser(
+  { desk }: AtDesk,
+  terminal: Terminal,
+  operation: Operation,
+  input: { readonly user: string; readonly [field: string]: unknown },
+  sentence: (username: string) => string,
+): Promise<number> {
+  const changed = await desk.run(operation, input, byCommand)
+  if (changed instanceof Refusal) return refusedAt(terminal, changed)
+  say(terminal, sentence((changed as { username: string }).username))
+  return done
 }
 
 interface Asked {

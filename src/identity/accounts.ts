@@ -1,5 +1,6 @@
-import type { Store, User } from '../contracts.js'
+import { foldUsername, type Store, type User } from '../contracts.js'
 import type { Epoch } from './epoch.js'
+import { isOwner, Owners } from './owners.js'
 import { Records } from './records.js'
 
 /** `api` is a user that is a program: it never gets a session and never sees a hosted page. */
@@ -54,6 +55,8 @@ export interface Account {
   /** Second factors the owner switched off for this user, as YAML calls them: neither offered nor asked. */
   readonly methodsOff?: readonly string[]
   readonly grace?: Grace
+  /** Sessions begun up to this moment were cleared, ms since 1970. */
+  readonly clearedAt?: number
   /** The one place that says which enrolments count. */
   readonly enrolled: readonly Enrolled[]
   /** The enrolment that is asked first. */
@@ -63,12 +66,18 @@ export interface Account {
 
 /** The gateway's own records of users. Every change is atomic and seen by the next request in every process. */
 export class Accounts {
+  /** Who of them is an active owner. */
+  readonly owners: Owners
   readonly #records: Records<Account>
+  /** By folded username: leads to the id, and counts only where the account agrees. */
+  readonly #byName: Records<string>
   readonly #epoch: Epoch
   readonly #now: () => number
 
   constructor({ store, epoch, now }: { store: Store; epoch: Epoch; now: () => number }) {
+    this.owners = new Owners({ store, find: (id) => this.find(id), all: () => this.all() })
     this.#records = new Records(store, 'account/')
+    this.#byName = new Records(store, 'account-named/')
     this.#epoch = epoch
     this.#now = now
   }
@@ -77,8 +86,27 @@ export class Accounts {
     return this.#records.get(id)
   }
 
+  /** The account of this username, also of one who is gone from the directory. */
+  async named(username: string): Promise<Account | undefined> {
+    const id = await this.#byName.get(foldUsername(username))
+    const account = id === undefined ? undefined : await this.find(id)
+    return account !== undefined && foldUsername(account.username) === foldUsername(username) ? account : undefined
+  }
+
+  /** In order of folded username, from after the one named. */
+  async list({ after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {}): Promise<Account[]> {
+    const page = { limit, ...(after === undefined ? {} : { after: foldUsername(after) }) }
+    const rows = await this.#byName.list('', page)
+    const found = await Promise.all(rows.map(([, id]) => this.find(id)))
+    return found.filter((account, at) => account && foldUsername(account.username) === rows[at]?.[0]) as Account[]
+  }
+
   /** The account of this user, made if there is none yet. The role and status count only when it is made. */
   async open(user: User, role: Role = 'user', status: Account['status'] = 'active'): Promise<Account> {
+    const known = await this.find(user.id)
+    if (known?.username === user.username) return known
+    // Before the account: cut off in between, it leads to nowhere.
+    await this.#byName.set(foldUsername(user.username), user.id)
     const opened = await this.#records.change(user.id, (account) => {
       if (account?.username === user.username) return account
       if (account !== undefined) return { ...account, username: user.username }
@@ -93,6 +121,7 @@ export class Accounts {
         createdAt: this.#now(),
       }
     })
+    if (opened !== undefined && isOwner(opened)) await this.owners.join(opened.id)
     return opened as Account
   }
 
@@ -101,7 +130,12 @@ export class Accounts {
    * @returns the account as it is now; `undefined` when there is none
    */
   async change(id: string, change: (account: Account) => Account): Promise<Account | undefined> {
-    const changed = await this.#records.change(id, (account) => account && change(account))
+    let wasOwner = false
+    const changed = await this.#records.change(id, (account) => {
+      wasOwner = account !== undefined && isOwner(account)
+      return account && change(account)
+    })
+    if (changed !== undefined && isOwner(changed) && !wasOwner) await this.owners.join(id)
     await this.#epoch.raise()
     return changed
   }

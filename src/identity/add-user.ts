@@ -1,4 +1,3 @@
-import type { Audit } from '../audit/audit.js'
 import type { ImportedHash, User, UserDirectory } from '../contracts.js'
 import type { Account, Accounts, Role } from './accounts.js'
 import { passwordFault } from './password-rules.js'
@@ -6,7 +5,8 @@ import { passwordFault } from './password-rules.js'
 export interface NewUser extends Omit<User, 'id' | 'groups'> {
   readonly groups?: readonly string[]
   readonly role?: Role
-  readonly password: string
+  /** Left out: the user can only come in by a link, and sets one then. */
+  readonly password?: string
 }
 
 export type AddUserOutcome =
@@ -14,14 +14,14 @@ export type AddUserOutcome =
   /** The sentence is for the person who adds the user. */
   | { readonly outcome: 'refused'; readonly sentence: string }
 
-/** Adds a user with an account. */
+/** Adds a user with an account. Whoever calls has written it down. */
 export async function addUser(
-  { directory, accounts, audit }: { directory: UserDirectory; accounts: Accounts; audit: Audit },
+  { directory, accounts }: { directory: UserDirectory; accounts: Accounts },
   { password, role = 'user', groups = [], ...rest }: NewUser,
 ): Promise<AddUserOutcome> {
   const { writable } = directory
   if (writable === undefined) return refused('The users of this directory are added where they come from.')
-  const fault = passwordFault(password, rest.username)
+  const fault = password === undefined ? undefined : passwordFault(password, rest.username)
   if (fault !== undefined) return refused(fault.sentence)
   let made: Made | undefined
   try {
@@ -32,13 +32,6 @@ export async function addUser(
   }
   if (made === undefined) return refused('There is a user with this name already.')
   const { user, account } = made
-  await audit.record({
-    event: 'admin.user-added',
-    outcome: 'success',
-    accountId: user.id,
-    username: user.username,
-    details: { role },
-  })
   return { outcome: 'added', user, account }
 }
 

@@ -1,7 +1,9 @@
 import type { Audit, AuditEvent } from '../audit/audit.js'
 import type { Store } from '../contracts.js'
 import type { Account, Accounts } from './accounts.js'
+import { isCleared } from './clearing.js'
 import type { ClientFacts } from './client-facts.js'
+import type { Installation } from './installation.js'
 import { nameHash } from './names.js'
 import { Records } from './records.js'
 import { drawToken, hashOf, isSame, isToken } from './secret.js'
@@ -27,6 +29,9 @@ interface RememberedDevice {
   readonly lastUsedAt: number
   readonly address: string
   readonly userAgent: string
+  /** Where it was remembered, and what groups its user was in then. */
+  readonly site?: string
+  readonly groups?: readonly string[]
 }
 
 /** What may be shown of it. */
@@ -59,6 +64,7 @@ export interface DeviceSettings {
 interface Parts {
   readonly store: Store
   readonly accounts: Accounts
+  readonly installation: Installation
   readonly audit: Audit
   readonly settings: DeviceSettings
   readonly now: () => number
@@ -107,6 +113,8 @@ export class Devices {
       rememberedAt: now,
       lastUsedAt: now,
       ...seenAs(client),
+      ...(client.site === undefined ? {} : { site: client.site }),
+      groups: session.user.groups,
     }
     await this.#records.set(id, device, this.#keptSeconds())
     await this.#byAccount.set(`${accountId}/${id}`, true, this.#keptSeconds())
@@ -225,6 +233,9 @@ export class Devices {
     if (now() >= this.#expiresAt(device)) return false
     const account: Account | undefined = await accounts.find(device.accountId)
     if (account?.status !== 'active' || account.generation !== device.generation) return false
+    const { rememberedAt: since, site, groups, address } = device
+    const { cleared } = await this.#parts.installation.standing()
+    if (isCleared(cleared, { since, site, groups, address }, true)) return false
     const [ofAccount, ofAll] = await this.#revocationsOf(device.accountId)
     return device.revocations[0] === ofAccount && device.revocations[1] === ofAll
   }

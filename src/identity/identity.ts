@@ -116,7 +116,7 @@ export async function openIdentity(given: {
   const attempts = new Attempts({ store, now })
   const codes = new SentCodes({ store, now })
   const sending = new CodeSending({ ...parts, codes, links, factors: new Factors({ ...parts, enrolments }) })
-  const devices = new Devices({ ...parts, accounts })
+  const devices = new Devices({ ...parts, accounts, installation })
   const backupCodes = new BackupCodes({ ...parts, notices })
   const own = new OwnAccount({
     ...parts,

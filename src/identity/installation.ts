@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { Store } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
+import { type ClearRule, withRule } from './clearing.js'
 import type { Epoch } from './epoch.js'
 import { Records } from './records.js'
 
@@ -9,7 +10,12 @@ interface InstallationRecord {
   readonly generation: number
   /** 32 random bytes in base64url. */
   readonly formKey: string
+  /** What was cleared of a part of everybody's. */
+  readonly cleared?: readonly ClearRule[]
 }
+
+/** What a session or device has to be held against. */
+export type Standing = Pick<InstallationRecord, 'generation' | 'cleared'>
 
 /** What belongs to the whole installation: made once, by whichever process comes first. */
 export class Installation {
@@ -33,10 +39,30 @@ export class Installation {
   }
 
   async generation(): Promise<number> {
+    return (await this.standing()).generation
+  }
+
+  async standing(): Promise<Standing> {
     const record = await this.#records.get(KEY)
     // Without the record nobody knows which sessions were cleared, so none counts.
     if (record === undefined) throw new GatelodgeError('store.unavailable')
-    return record.generation
+    return record
+  }
+
+  /**
+   * Clears what the rule says; constant in time, whatever there is of it.
+   * @param keptMs how long what it clears can be kept at most
+   * @returns false: there are too many rules already
+   */
+  async clear(rule: ClearRule, keptMs: number): Promise<boolean> {
+    let isFull = false
+    await this.#records.change(KEY, (record) => {
+      const cleared = record && withRule(record.cleared, rule, keptMs)
+      isFull = cleared === undefined
+      return record && cleared && { ...record, cleared }
+    })
+    await this.#epoch.raise()
+    return !isFull
   }
 
   /** Ends everything opened before. */

@@ -4,22 +4,25 @@ import type { Account } from './accounts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Links } from './links.js'
 
-/** How long a login link works, in seconds: one that was just asked for, and one that support sends out of the blue. */
-export const loginLinkSeconds = { help: 10 * 60, support: 24 * 60 * 60 } as const
+/** How long a login link works, in seconds: one that was just asked for, one that support sends out of the blue, and one to break the glass with. */
+export const loginLinkSeconds = { help: 10 * 60, support: 24 * 60 * 60, owner: 15 * 60 } as const
 
 export interface LoginLinksParts {
   readonly links: Links
   readonly messages: Pick<Messages, 'help' | 'loginLink' | 'link'>
+  readonly now: () => number
 }
 
 /** Mails links to people who cannot give their password. */
 export class LoginLinks {
   readonly #links: Links
   readonly #messages: LoginLinksParts['messages']
+  readonly #now: () => number
 
-  constructor({ links, messages }: LoginLinksParts) {
+  constructor({ links, messages, now }: LoginLinksParts) {
     this.#links = links
     this.#messages = messages
+    this.#now = now
   }
 
   /**
@@ -57,6 +60,13 @@ export class LoginLinks {
   /** A link for a mail that support writes. It replaces the one support sent before. */
   issueForSupport(account: Account): Promise<{ readonly path: string; readonly id: string }> {
     return this.#links.issue({ kind: 'login', purpose: 'sign-in', account, lifetimeSeconds: loginLinkSeconds.support })
+  }
+
+  /** For an owner nobody can let in any more, to be handed over by whoever runs the machine. @returns the whole address */
+  async issueForOwner(account: Account): Promise<{ readonly link: string; readonly expiresAt: number }> {
+    const lifetimeSeconds = loginLinkSeconds.owner
+    const { path } = await this.#links.issue({ kind: 'login', purpose: 'sign-in', account, lifetimeSeconds })
+    return { link: this.#messages.link(path), expiresAt: this.#now() + lifetimeSeconds * 1000 }
   }
 
   revoke(id: string): Promise<void> {

@@ -146,11 +146,8 @@ export class RecoveryCodes {
 
   async #owners(): Promise<User[]> {
     const { accounts, directory } = this.#parts
-    const owners: User[] = []
-    for await (const { id, role, status } of accounts.all()) {
-      if (role === 'owner' && status === 'active') owners.push(...(await directory.find({ id })))
-    }
-    return owners
+    const owners = await accounts.owners.list()
+    return (await Promise.all(owners.map(({ id }) => directory.find({ id })))).flat()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { User } from '../contracts.js'
 import type { Account } from './accounts.js'
+import { type ClearRule, isCleared } from './clearing.js'
 import type { ClientFacts } from './client-facts.js'
 
 /** Fully signed in. The store keeps it under the hash of the token, which only the browser has. */
@@ -21,6 +22,8 @@ export interface Session {
   readonly installation: number
   /** Canonical address at sign-in. */
   readonly client: string
+  /** Host of the site it was opened on, where that has one. */
+  readonly site?: string
   readonly userAgent: string
   /** Touched now and then, and only while sessions end by being idle. */
   readonly seenAt?: number
@@ -50,6 +53,16 @@ export interface SessionStart {
   readonly client: ClientFacts
   /** The session this one stands in for: it ends. */
   readonly replaces?: string
+}
+
+/** Whether somebody cleared it, alone or with others. */
+export function wasCleared(
+  { openedAt, passwordAt = openedAt, site, user, client: address }: Session,
+  { clearedAt = 0 }: Account,
+  rules: readonly ClearRule[] | undefined,
+): boolean {
+  const since = Math.min(openedAt, passwordAt)
+  return since <= clearedAt || isCleared(rules, { since, site, groups: user.groups, address })
 }
 
 export function isAlive({ openedAt, seenAt }: Session, settings: SessionSettings, now: number): boolean {

@@ -2,6 +2,7 @@ import { LruMap } from 'toad-cache'
 import type { Audit } from '../audit/audit.js'
 import type { Store, User } from '../contracts.js'
 import { type Account, type Accounts, raised } from './accounts.js'
+import type { ClearScope } from './clearing.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Epoch } from './epoch.js'
 import type { Installation } from './installation.js'
@@ -15,6 +16,7 @@ import {
   type SessionSettings,
   type SessionStart,
   wantsTouch,
+  wasCleared,
 } from './session.js'
 
 export type { OpenSession, Session, SessionSettings, SessionStart } from './session.js'
@@ -86,6 +88,7 @@ export class Sessions {
       generation: start.generation,
       installation: start.installation,
       client: start.client.address,
+      ...(start.client.site === undefined ? {} : { site: start.client.site }),
       userAgent: start.client.userAgent.slice(0, 256),
     }
     // Longer than any duration: whether it is over is decided at every look, by the setting of that moment.
@@ -170,6 +173,37 @@ export class Sessions {
     })
   }
 
+  /**
+   * Ends the sessions of a part of everybody's, those that were half-way to being opened among them.
+   * @param devices remembered devices of the same scope as well
+   * @returns false: too many such rules hold already
+   */
+  clearSome(scope: ClearScope, { devices = false } = {}): Promise<boolean> {
+    const rule = { ...scope, at: this.#now(), ...(devices ? { devices: true as const } : {}) }
+    return this.#installation.clear(rule, KEPT_SECONDS * 1000)
+  }
+
+  /** Ends the sessions of one account and leaves its devices; {@link endAll} ends everything. */
+  async clearOf(accountId: string): Promise<Account | undefined> {
+    const now = this.#now()
+    return this.#accounts.change(accountId, (account) => ({ ...account, clearedAt: now }))
+  }
+
+  /**
+   * How many open something now, as far as there are not more than that many to look at: for a page that asks before it
+   * clears, and must not look at a million.
+   */
+  async count(atMost: number): Promise<{ readonly open: number; readonly isMore: boolean }> {
+    let looked = 0
+    let open = 0
+    for await (const [key] of this.#byAccount.all()) {
+      if (looked === atMost) return { open, isMore: true }
+      looked += 1
+      if ((await this.#load(key.slice(key.lastIndexOf('/') + 1), this.#now(), false)) !== undefined) open += 1
+    }
+    return { open, isMore: false }
+  }
+
   /** The sessions that open something now, of one account or of all. */
   async *list(accountId?: string): AsyncGenerator<OpenSession> {
     const under = accountId === undefined ? '' : `${accountId}/`
@@ -197,10 +231,11 @@ export class Sessions {
     }
     const [account, installation] = await Promise.all([
       this.#accounts.find(session.accountId),
-      this.#installation.generation(),
+      this.#installation.standing(),
     ])
     if (account === undefined || account.status !== 'active' || account.role === 'api') return undefined
-    if (session.generation !== account.generation || session.installation !== installation) return undefined
+    if (session.generation !== account.generation || session.installation !== installation.generation) return undefined
+    if (wasCleared(session, account, installation.cleared)) return undefined
     return { session: isUsed ? await this.#touch(session, now) : session, account }
   }
 

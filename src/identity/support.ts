@@ -1,4 +1,3 @@
-import type { Audit } from '../audit/audit.js'
 import type { User } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
 import type { Account } from './accounts.js'
@@ -7,7 +6,6 @@ import { canUseLink, type LoginLinks } from './login-links.js'
 export interface SupportParts {
   readonly loginLinks: LoginLinks
   readonly messages: Pick<Messages, 'supportMessage'>
-  readonly audit: Audit
 }
 
 /** Why nothing was sent: no address on file, an account nobody signs in to, or no mail server that took it. */
@@ -19,15 +17,16 @@ export type MessageOutcome =
   | { readonly outcome: 'sent'; readonly link: boolean; readonly copies: number }
   | { readonly outcome: 'refused'; readonly reason: NotSent; readonly copies: number }
 
-/** Whom support writes to, and from where it was asked to. */
+/** Whom support writes to. */
 export interface Written {
   readonly user: User
   readonly account: Account
-  /** For the audit: `command-line`, or who did it. */
-  readonly by: string
 }
 
-/** What support can do for people without ever seeing a password: send them links and words. */
+/**
+ * What support can do for people without ever seeing a password: send them links and words. Whoever calls has written down
+ * who asked for it.
+ */
 export class Support {
   readonly #parts: SupportParts
 
@@ -35,10 +34,16 @@ export class Support {
     this.#parts = parts
   }
 
+  /** Why nothing could be sent; `undefined` where it can be tried. */
+  whyNot({ user, account }: Written, withLink = true): NotSent | undefined {
+    if (user.email === undefined) return 'no-address'
+    return withLink && !canUseLink(account) ? 'inactive' : undefined
+  }
+
   /** Mails a link that works for 24 hours and once. It is shown to nobody else. */
   async sendLoginLink(to: Written): Promise<SupportOutcome> {
-    const reason = whyNot(to) ?? ((await this.#parts.loginLinks.support(to.user, to.account)) ? undefined : 'not-sent')
-    await this.#record('admin.login-link', to, reason)
+    const { loginLinks } = this.#parts
+    const reason = this.whyNot(to) ?? ((await loginLinks.support(to.user, to.account)) ? undefined : 'not-sent')
     return reason === undefined ? { outcome: 'sent' } : { outcome: 'refused', reason }
   }
 
@@ -51,45 +56,16 @@ export class Support {
     message: { readonly title: string; readonly text: string; readonly copies: readonly string[] },
   ): Promise<MessageOutcome> {
     const { loginLinks, messages } = this.#parts
-    const { user, account } = to
     const wantsLink = message.text.includes(LINK_TAG)
-    const reason = whyNot(to, wantsLink)
-    if (reason !== undefined) {
-      await this.#record('admin.message', to, reason)
-      return { outcome: 'refused', reason, copies: 0 }
-    }
-    const link = wantsLink ? await loginLinks.issueForSupport(account) : undefined
-    const sent = await messages.supportMessage({ ...message, user, path: link?.path ?? '' })
+    const reason = this.whyNot(to, wantsLink)
+    if (reason !== undefined) return { outcome: 'refused', reason, copies: 0 }
+    const link = wantsLink ? await loginLinks.issueForSupport(to.account) : undefined
+    const sent = await messages.supportMessage({ ...message, user: to.user, path: link?.path ?? '' })
     if (!sent.user && link !== undefined) await loginLinks.revoke(link.id)
-    await this.#record('admin.message', to, sent.user ? undefined : 'not-sent', {
-      link: wantsLink,
-      copies: sent.copies,
-    })
     if (!sent.user) return { outcome: 'refused', reason: 'not-sent', copies: sent.copies }
     return { outcome: 'sent', link: wantsLink, copies: sent.copies }
-  }
-
-  #record(
-    event: 'admin.login-link' | 'admin.message',
-    { account, by }: Written,
-    failure: NotSent | undefined,
-    details?: { readonly link: boolean; readonly copies: number },
-  ): Promise<void> {
-    return this.#parts.audit.record({
-      event,
-      outcome: failure === undefined ? 'success' : 'refused',
-      accountId: account.id,
-      username: account.username,
-      reason: failure === undefined ? by : `${by}: ${failure}`,
-      ...(details === undefined ? {} : { details }),
-    })
   }
 }
 
 /** What `Messages.supportMessage` puts the link in place of. */
 const LINK_TAG = '[loginLink]'
-
-function whyNot({ user, account }: Written, withLink = true): NotSent | undefined {
-  if (user.email === undefined) return 'no-address'
-  return withLink && !canUseLink(account) ? 'inactive' : undefined
-}

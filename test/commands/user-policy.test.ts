@@ -1,6 +1,7 @@
 import t from 'tap'
 import { userList, userShow } from '../../src/commands/user.js'
 import { userAddresses, userExempt, userMethods, userRequire } from '../../src/commands/user-policy.js'
+import { Desk } from '../../src/operations/desk.js'
 import { add, rooms, START } from '../identity/rooms.js'
 import { runCommand as run } from '../support/run-command.js'
 
@@ -12,7 +13,8 @@ async function office(t: Parameters<typeof rooms>[0]) {
     ['email', {}],
   ]) as never
   const config = { sites: [{ host: 'crm.example.com' }, { host: '[2001:db8::1]' }, {}] }
-  return { ...r, secondFactors, config, now: r.clock.now }
+  const desk = new Desk({ ...r.desk.rooms, secondFactors })
+  return { ...r, desk, secondFactors, config, now: r.clock.now }
 }
 
 t.test('what is ordered for one user is kept, said, shown and audited', async (t) => {
@@ -64,7 +66,7 @@ t.test('what is ordered for one user is kept, said, shown and audited', async (t
   )
   t.match(
     events.find(({ details }) => details?.['what'] === 'exemption'),
-    { username: 'ann', reason: 'command-line', details: { reason: 'a screen reader', networks: ['10.0.0.0/8'] } },
+    { username: 'ann', by: 'command-line', details: { reason: 'a screen reader', networks: ['10.0.0.0/8'] } },
   )
 
   t.match(await run((terminal) => userRequire(r, terminal, 'ann', { off: true })), { code: 0 })

@@ -14,6 +14,7 @@ import { PasswordPool } from '../../src/identity/password-pool.js'
 import type { FileSettings } from '../../src/identity/settings.js'
 import type { Ask, PasswordOutcome } from '../../src/identity/sign-in.js'
 import { Messages, type MessagesSettings } from '../../src/messages/messages.js'
+import { Desk } from '../../src/operations/desk.js'
 import { ScopedStore } from '../../src/plugin-host/scoped-store.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { usualLimits } from '../support/sending-limits.js'
@@ -42,6 +43,7 @@ export interface Rooms extends Omit<Identity, 'settings'> {
   readonly directory: UserDirectory
   readonly audit: Audit
   readonly messages: Messages
+  readonly desk: Desk
   readonly clock: Clock
   readonly settings: Settings
   readonly lines: readonly { readonly fields: object; readonly message: string }[]
@@ -121,7 +123,8 @@ export async function overStore(t: Test, store: Store, clock: Clock, more: Rooms
   const identity = await openIdentity(parts)
   t.teardown(() => identity.close())
   const beside = () => overStore(t, store, clock, more)
-  return { ...identity, store, directory, audit, messages, clock, settings, lines: host.lines, beside }
+  const desk = new Desk({ ...identity, store, directory, secondFactors: factors, audit, messages, now })
+  return { ...identity, store, directory, audit, messages, desk, clock, settings, lines: host.lines, beside }
 }
 
 /** What the gateway lends a directory or a factor. */

@@ -1,0 +1,44 @@
+import type { FastifyRequest } from 'fastify'
+import { type Address, AddressRangeError, AddressRanges } from '../../access/client-address.js'
+import { Scope } from '../../access/scope.js'
+import type { ClientFacts } from '../../identity/client-facts.js'
+import { readAuthorization } from '../../identity/credentials.js'
+import type { Programs } from '../../identity/programs.js'
+import type { ApiParts } from './api.js'
+
+interface Parts {
+  readonly programs: Pick<Programs, 'find'>
+  client(request: FastifyRequest): ClientFacts
+  address(request: FastifyRequest): Address | undefined
+}
+
+/** Finds whose token opens the management API: by `Authorization` alone, within the token's own limits and rate. */
+export function administrators({ programs, client, address }: Parts): ApiParts['find'] {
+  return async (request) => {
+    const { authorization } = request.headers
+    const secret = authorization === undefined ? undefined : readAuthorization(authorization)?.secret
+    if (authorization === undefined || secret === undefined) return undefined
+    // A password opens nothing here, not even that of an API account.
+    const program = await programs.find(authorization, { client: client(request), mayUsePassword: () => false })
+    if (program?.token === undefined) return undefined
+    const { token, account } = program
+    const from = address(request)
+    // Sites and paths say where else it opens something; methods and networks hold here as well.
+    const { methods, networks } = token.scopes
+    const { host } = request.headers
+    const outside = new Scope({ methods, networks }).outside({ host, method: request.method, path: '/', address: from })
+    if (!token.admin || outside !== undefined || !mayComeFrom(account.addresses, from)) return 'denied'
+    return { account, secret }
+  }
+}
+
+/** A list that cannot be read lets nobody in. */
+function mayComeFrom(addresses: readonly string[] | undefined, from: Address | undefined): boolean {
+  if (addresses === undefined) return true
+  try {
+    return from !== undefined && AddressRanges.parse(addresses).has(from)
+  } catch (error) {
+    if (error instanceof AddressRangeError) return false
+    throw error
+  }
+}

@@ -1,0 +1,167 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, errors, GatelodgeError } from '../../errors.js'
+import type { Account, Role } from '../../identity/accounts.js'
+import type { ClientFacts } from '../../identity/client-facts.js'
+import type { Desk } from '../../operations/desk.js'
+import { readWords, type Words } from '../../operations/fields.js'
+import type { Idempotency, Turn } from '../../operations/idempotency.js'
+import { type Actor, type Fault, Refusal } from '../../operations/operation.js'
+import { openApiDocument } from './openapi.js'
+import { type ApiRoute, apiRoutes } from './routes.js'
+
+/** A program whose token opens this API. */
+export interface ApiClient {
+  readonly account: Account
+  /** The token as it came: what it may be known by here, and what nobody else has. */
+  readonly secret: string
+}
+
+export interface ApiParts {
+  /** Of our own pages, as in `/.gatelodge`. */
+  readonly prefix: string
+  readonly productName: string
+  readonly version: string
+  readonly desk: Desk
+  readonly idempotency: Idempotency
+  client(request: FastifyRequest): ClientFacts
+  /**
+   * Whose the token in `Authorization` is, if it has the scope `admin` and may be used from here. Cookies count for nothing.
+   * @returns `undefined`: it is nobody's; `denied`: it opens other things
+   */
+  find(request: FastifyRequest): Promise<ApiClient | 'denied' | undefined>
+}
+
+/** Larger than any request of ours. */
+const BODY_LIMIT = 16 * 1024
+
+/** The management API, to be registered under `<prefix>/api/v1`. Every route is an operation and takes no decision itself. */
+export async function api(scope: FastifyInstance, { parts }: { parts: ApiParts }): Promise<void> {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: BODY_LIMIT }, readJson)
+  scope.addHook('onRequest', async (request, reply) => {
+    // Whatever goes wrong, a program is told in JSON.
+    request.raw.headers.accept = 'application/json'
+    delete request.raw.headers['sec-fetch-mode']
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
+  })
+  const { prefix, productName: title, version } = parts
+  const document = openApiDocument({ title, version, server: `${prefix}/api/v1` })
+  scope.get('/openapi.json', async () => document)
+  for (const route of apiRoutes) {
+    scope.route({
+      method: route.method,
+      url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+      handler: (request, reply) => answer(parts, route, request, reply),
+    })
+  }
+  // Nothing here is told apart for whoever has no token.
+  const elsewhere = async (request: FastifyRequest, reply: FastifyReply) => {
+    const client = await parts.find(request)
+    return client === undefined || client === 'denied'
+      ? shutOut(request, reply, client)
+      : problem(request, reply, 'not-found')
+  }
+  scope.all('/', elsewhere)
+  scope.all('/*', elsewhere)
+}
+
+async function answer(
+  parts: ApiParts,
+  route: ApiRoute,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const client = await parts.find(request)
+  if (client === undefined || client === 'denied') return shutOut(request, reply, client)
+  const input = inputOf(route, request)
+  if (input === undefined) return problem(request, reply, 'operation.input')
+  const turn = await turnOf(parts, route, request, client)
+  if (turn === 'malformed') return problem(request, reply, 'idempotency.malformed')
+  if (turn?.turn === 'underway') return problem(request, reply.header('retry-after', 1), 'idempotency.underway')
+  if (turn?.turn === 'other') return problem(request, reply, 'idempotency.other')
+  if (turn?.turn === 'again') {
+    const { status, body } = turn.answer
+    const type = status < 400 ? 'application/json' : 'application/problem+json'
+    return reply.code(status).header('idempotency-replayed', 'true').type(type).send(Buffer.from(body))
+  }
+  try {
+    const done = await parts.desk.run(route.operation, input, actorOf(client.account, parts.client(request)))
+    const isRefused = done instanceof Refusal
+    const status = isRefused ? errors[done.code].status : 200
+    const body = isRefused ? problemText(request, done.code, done.sentence, done.faults) : JSON.stringify(done)
+    await turn?.keep({ status, body })
+    return reply
+      .code(status)
+      .type(isRefused ? 'application/problem+json' : 'application/json')
+      .send(Buffer.from(body))
+  } catch (fault) {
+    // Nothing is known of it but that it did not come to an end: the same key may try again.
+    await turn?.giveBack().catch(() => undefined)
+    throw fault
+  }
+}
+
+/** A token that was given the scope by an owner does what owners do, unless it is support's own. */
+function actorOf({ id, username, role }: Account, client: ClientFacts): Actor {
+  const acts: Role = role === 'support' ? 'support' : 'owner'
+  return { door: 'api', role: acts, account: { id, username }, client, isFresh: true }
+}
+
+/** Path, query and body together. `undefined`: the body is no object, or says what the path says. */
+function inputOf({ operation, method, inPath }: ApiRoute, request: FastifyRequest): object | undefined {
+  const inUrl = readWords(operation.input, request.params as Words)
+  if (method === 'GET') return { ...readWords(operation.input, request.query as Words), ...inUrl }
+  const body: unknown = request.body ?? {}
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+  return inPath.some((name) => Object.hasOwn(body, name)) ? undefined : { ...body, ...inUrl }
+}
+
+async function turnOf(
+  { idempotency }: ApiParts,
+  { method }: ApiRoute,
+  request: FastifyRequest,
+  { secret }: ApiClient,
+): Promise<Turn | 'malformed' | undefined> {
+  const key = request.headers['idempotency-key']
+  if (key === undefined || method === 'GET') return undefined
+  if (typeof key !== 'string' || !/^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(key)) return 'malformed'
+  const asked = `${method} ${request.url}\n${JSON.stringify(request.body ?? null)}`
+  return idempotency.begin({ secret, key, asked })
+}
+
+function shutOut(request: FastifyRequest, reply: FastifyReply, why: 'denied' | undefined): FastifyReply {
+  if (why === 'denied') return problem(request, reply, 'access.denied')
+  return problem(request, reply.header('www-authenticate', 'Bearer realm="gatelodge"'), 'api.token-required')
+}
+
+function problem(request: FastifyRequest, reply: FastifyReply, code: ErrorCode): FastifyReply {
+  const { status, sentence } = errors[code]
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .send(Buffer.from(problemText(request, code, sentence)))
+}
+
+function problemText(request: FastifyRequest, code: ErrorCode, detail: string, faults: readonly Fault[] = []): string {
+  const { status } = errors[code]
+  const title = STATUS_CODES[status] ?? 'Error'
+  const more = faults.length === 0 ? {} : { faults }
+  return JSON.stringify({ type: 'about:blank', title, status, code, detail, requestId: request.id, ...more })
+}
+
+function readJson(
+  _request: FastifyRequest,
+  text: string | Buffer,
+  done: (error: Error | null, body?: unknown) => void,
+) {
+  if (text === '') {
+    done(null, undefined)
+    return
+  }
+  try {
+    done(null, JSON.parse(text.toString()))
+  } catch {
+    done(new GatelodgeError('request.malformed'))
+  }
+}

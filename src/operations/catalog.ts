@@ -1,0 +1,35 @@
+import type { Operation } from './operation.js'
+import { ownerLink } from './owner-link.js'
+import { clearSessions, endSessions, listSessions } from './sessions.js'
+import { issueToken, listTokens, revokeToken } from './tokens.js'
+import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
+import { listUsers, showUser, userActivity } from './users/look.js'
+import { endExemption, exemptUser, limitAddresses, requireSecondFactor, switchMethods } from './users/policy.js'
+import { activateUser, addUser, changeRole, deactivateUser } from './users/standing.js'
+
+/** Everything owners and support can do. What is not here cannot be done by any door. */
+export const operations: readonly Operation[] = [
+  listUsers,
+  showUser,
+  userActivity,
+  addUser,
+  deactivateUser,
+  activateUser,
+  changeRole,
+  requireSecondFactor,
+  exemptUser,
+  endExemption,
+  limitAddresses,
+  switchMethods,
+  issueRecoveryCode,
+  sendLoginLink,
+  sendMessage,
+  resetSecondFactor,
+  listSessions,
+  endSessions,
+  clearSessions,
+  listTokens,
+  issueToken,
+  revokeToken,
+  ownerLink,
+]

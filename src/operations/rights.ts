@@ -1,0 +1,27 @@
+import type { Role } from '../identity/accounts.js'
+import type { Actor, Operation } from './operation.js'
+
+/** What the one check of rights says. */
+export type Right = 'allowed' | 'denied' | 'own-account' | 'unproven'
+
+/**
+ * Whether this actor may ask for this operation on that account. The only place that knows who may do what:
+ *
+ * - users and API accounts may nothing; an app token with the `admin` scope comes as the owner or the support it belongs to;
+ * - support may help users, and users alone: no owner, no other support, no API account;
+ * - what lets somebody in another way is not for one's own account, whoever one is;
+ * - sensitive operations want both factors proven a moment ago.
+ */
+export function rightTo(
+  { may, event, fresh, notSelf }: Pick<Operation, 'may' | 'event' | 'fresh' | 'notSelf'>,
+  { role, account, isFresh }: Pick<Actor, 'role' | 'account' | 'isFresh'>,
+  target?: { readonly id: string; readonly role: Role },
+): Right {
+  if (role !== 'owner' && role !== 'support') return 'denied'
+  if (role === 'support') {
+    if (may === 'owner') return 'denied'
+    if (event !== undefined && target !== undefined && target.role !== 'user') return 'denied'
+  }
+  if (notSelf && target !== undefined && target.id === account?.id) return 'own-account'
+  return fresh && !isFresh ? 'unproven' : 'allowed'
+}

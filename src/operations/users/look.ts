@@ -1,0 +1,169 @@
+import { z } from 'zod'
+import { foldUsername, type User } from '../../contracts.js'
+import type { Account } from '../../identity/accounts.js'
+import { auditView, entryView } from '../audit-view.js'
+import { defineOperation } from '../operation.js'
+import { cursor, pageOf, paging, position } from '../pages.js'
+import type { DeskRooms } from '../rooms.js'
+import { role, type UserView, userName, userView, viewOf } from './view.js'
+
+const filters = {
+  search: z.string().max(254).optional().describe('The beginning of the username, or a whole mail address.'),
+  role: role.optional(),
+  status: z.enum(['active', 'deactivated']).optional(),
+  secondFactor: z.enum(['some', 'none']).optional().describe('Whether one is set up.'),
+  exempt: z.boolean().optional().describe('Only those who are exempt from the second factor.'),
+}
+
+const filtered = z.strictObject({ ...filters, ...paging })
+
+type Filters = Omit<z.output<typeof filtered>, keyof typeof paging>
+
+export const listUsers = defineOperation({
+  name: 'user.list',
+  summary: 'users in order of username',
+  may: 'support',
+  input: filtered,
+  output: pageOf(userView),
+  doors: { page: '/users', api: 'GET /users', commandLine: 'user list' },
+  async run({ rooms, input: { after, limit, ...wanted } }) {
+    if (wanted.role === 'owner' && wanted.status !== 'deactivated' && wanted.search === undefined) {
+      return { items: (await owners(rooms)).filter((view) => fits(view, wanted)) }
+    }
+    const found: UserView[] = []
+    let looked = 0
+    let last = position(after)
+    if (after === undefined) {
+      for (const view of await meant(rooms, wanted.search)) if (fits(view, wanted)) found.push(view)
+    }
+    const known = new Set(found.map(({ id }) => id))
+    const start = wanted.search === undefined ? undefined : foldUsername(wanted.search)
+    last ??= start
+    for (;;) {
+      const { people, end } = await somebody(rooms, last, BATCH)
+      for (const { user, account } of people) {
+        if (start !== undefined && !foldUsername(user.username).startsWith(start)) return { items: found }
+        // A filter that hardly anybody fits must not hold the store up: the page ends, and goes on from there.
+        if (found.length >= limit || looked >= LOOKED) return { items: found, next: cursor(last ?? '') }
+        looked += 1
+        last = user.username
+        const view = viewOf(user, account)
+        if (!known.has(view.id) && fits(view, wanted)) found.push(view)
+      }
+      if (end === undefined) return { items: found }
+      last = end
+    }
+  },
+})
+
+export const showUser = defineOperation({
+  name: 'user.show',
+  summary: 'everything about one user',
+  may: 'support',
+  input: z.strictObject({ user: userName }),
+  output: userView.extend({
+    secondFactors: z.array(
+      z.object({
+        method: z.string(),
+        name: z.string(),
+        createdAt: z.iso.datetime(),
+        lastUsedAt: z.iso.datetime().optional(),
+      }),
+    ),
+    backupCodesLeft: z.int().optional(),
+    recent: z.array(auditView).describe('What happened lately, newest first.'),
+  }),
+  doors: { page: '/users/:user', api: 'GET /users/{user}', commandLine: 'user show' },
+  async run({ rooms, known: { user, account } }) {
+    const [enrolments, recent, backupCodesLeft] = await Promise.all([
+      account === undefined ? [] : rooms.enrolments.list(account),
+      rooms.audit.recent(user.id, 10),
+      account && rooms.backupCodes.left(account),
+    ])
+    return {
+      ...viewOf(user, account),
+      secondFactors: enrolments.map(({ method, name, createdAt, lastUsedAt }) => ({
+        method,
+        name,
+        createdAt: new Date(createdAt).toISOString(),
+        ...(lastUsedAt === undefined ? {} : { lastUsedAt: new Date(lastUsedAt).toISOString() }),
+      })),
+      ...(backupCodesLeft === undefined ? {} : { backupCodesLeft }),
+      recent: recent.map(entryView),
+    }
+  },
+})
+
+export const userActivity = defineOperation({
+  name: 'user.activity',
+  summary: 'what happened to one user, newest first',
+  may: 'support',
+  input: z.strictObject({ user: userName, limit: paging.limit }),
+  output: z.object({ items: z.array(auditView) }),
+  doors: { page: '/users/:user', api: 'GET /users/{user}/activity', commandLine: 'user show' },
+  async run({ rooms, input, known }) {
+    return { items: (await rooms.audit.recent(known.user.id, input.limit)).map(entryView) }
+  },
+})
+
+/** How many are looked at for one page. */
+const LOOKED = 2000
+const BATCH = 100
+
+/**
+ * A page of everybody: whom the directory can list, and of directories that cannot be listed those who have signed in here;
+ * both in order of folded username, so a page ends where the shorter of the two ends.
+ */
+async function somebody({ directory, accounts }: DeskRooms, after: string | undefined, limit: number): Promise<Page> {
+  const page = { limit, ...(after === undefined ? {} : { after }) }
+  const { writable } = directory
+  const listed = writable === undefined ? [] : await writable.list(page)
+  const others = writable === undefined || writable.keeps !== undefined ? await accounts.list(page) : []
+  const unlisted = others.filter(({ id }) => writable?.keeps?.(id) !== true)
+  const ends = [listed, others].flatMap((part) =>
+    part.length < limit ? [] : [foldUsername(part.at(-1)?.username ?? '')],
+  )
+  const end = ends.toSorted()[0]
+  const found = [
+    ...(await Promise.all(listed.map(async (user) => ({ user, account: await accounts.find(user.id) })))),
+    ...unlisted.map((account) => ({ user: { ...account, groups: [] }, account })),
+  ]
+  const people = found
+    .map(({ user, account }) => ({ key: foldUsername(user.username), user, account }))
+    .filter(({ key }) => end === undefined || key <= end)
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+  return { people, end }
+}
+
+interface Page {
+  readonly people: readonly { readonly user: User; readonly account: Account | undefined }[]
+  /** Where the next page begins; `undefined`: there is none. */
+  readonly end: string | undefined
+}
+
+/** Those a search names in full: by username, or by mail address. */
+async function meant({ directory, accounts }: DeskRooms, search: string | undefined): Promise<readonly UserView[]> {
+  if (search === undefined) return []
+  const named = await directory.find({ username: search })
+  const mailed = search.includes('@') ? await directory.find({ email: search }) : []
+  const all = new Map([...named, ...mailed].map((user) => [user.id, user]))
+  return Promise.all([...all.values()].map(async (user) => viewOf(user, await accounts.find(user.id))))
+}
+
+async function owners({ directory, accounts }: DeskRooms): Promise<readonly UserView[]> {
+  const found = await accounts.owners.list()
+  const views = await Promise.all(
+    found.map(async (account) => {
+      const [user] = await directory.find({ id: account.id })
+      return viewOf(user ?? { ...account, groups: [] }, account)
+    }),
+  )
+  return views.sort((a, b) => (foldUsername(a.username) < foldUsername(b.username) ? -1 : 1))
+}
+
+function fits(view: UserView, { role, status, secondFactor, exempt }: Filters): boolean {
+  if (role !== undefined && view.role !== role) return false
+  if (status !== undefined && view.status !== status) return false
+  if (secondFactor !== undefined && view.secondFactors.length > 0 !== (secondFactor === 'some')) return false
+  return exempt !== true || view.exemption !== undefined
+}

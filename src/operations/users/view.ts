@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import type { User } from '../../contracts.js'
+import { type Account, roles } from '../../identity/accounts.js'
+
+/** How a user is named: the username, or the id that never changes. */
+export const userName = z.string().min(1).max(256).describe('The username, or the id.')
+
+export const role = z.enum(roles as ['owner', 'support', 'user', 'api'])
+
+const exemptionView = z.object({
+  reason: z.string(),
+  sites: z.array(z.string()).optional(),
+  networks: z.array(z.string()).optional(),
+  until: z.iso.datetime().optional(),
+})
+
+/** A user as lists show them. Never anything secret. */
+export const userView = z.object({
+  username: z.string(),
+  id: z.string(),
+  role,
+  status: z.enum(['active', 'deactivated', 'new']),
+  email: z.string().optional(),
+  mobile: z.string().optional(),
+  groups: z.array(z.string()),
+  secondFactors: z.array(z.string()).describe('Methods that were set up, as YAML calls them.'),
+  required: z.boolean().describe('A second factor is required of this user, whatever the installation asks.'),
+  exemption: exemptionView.optional(),
+  addresses: z.array(z.string()).optional().describe('The only networks the user may come from.'),
+  methodsOff: z.array(z.string()).describe('Methods switched off for this user.'),
+})
+
+export type UserView = z.output<typeof userView>
+
+/** @param account left out for somebody who never signed in here */
+export function viewOf({ id, username, email, mobile, groups }: User, account: Account | undefined): UserView {
+  const { exemption, addresses } = account ?? {}
+  return {
+    username,
+    id,
+    role: account?.role ?? 'user',
+    status: account?.status ?? 'active',
+    ...(email === undefined ? {} : { email }),
+    ...(mobile === undefined ? {} : { mobile }),
+    groups: [...groups],
+    secondFactors: account?.enrolled.map(({ method }) => method) ?? [],
+    required: account?.required ?? false,
+    ...(exemption === undefined ? {} : { exemption: exemptionOf(exemption) }),
+    ...(addresses === undefined ? {} : { addresses: [...addresses] }),
+    methodsOff: [...(account?.methodsOff ?? [])],
+  }
+}
+
+function exemptionOf({ reason, sites, networks, until }: NonNullable<Account['exemption']>) {
+  return {
+    reason,
+    ...(sites === undefined ? {} : { sites: [...sites] }),
+    ...(networks === undefined ? {} : { networks: [...networks] }),
+    ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+  }
+}

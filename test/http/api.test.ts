@@ -1,0 +1,213 @@
+import t from 'tap'
+import type { Role } from '../../src/identity/accounts.js'
+import { operations } from '../../src/operations/catalog.js'
+import { samples, table } from '../operations/table.js'
+import { type OpenHouse, startHouse } from '../support/house.js'
+
+const yaml = `
+publicUrl: http://localhost:8080
+sites: [{ upstream: "http://127.0.0.1:1" }]
+secondFactor: { methods: [{ use: totp }] }
+`
+
+interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Record<string, never> & { items?: readonly Record<string, unknown>[]; code?: string }
+}
+
+async function call(
+  house: OpenHouse,
+  door: string,
+  { token, body, headers = {} }: { token?: string | undefined; body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const [method = 'GET', path = '/'] = door.split(' ')
+  const answer = await fetch(`${house.url}/.gatelodge/api/v1${path}`, {
+    method,
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    redirect: 'manual',
+  })
+  const text = await answer.text()
+  return { status: answer.status, headers: answer.headers, body: text === '' ? {} : JSON.parse(text) }
+}
+
+async function tokenOf(house: OpenHouse, name: string, more: { admin?: boolean; networks?: string[] } = {}) {
+  const { identity, directory } = house.house
+  const [user] = await directory.find({ username: name })
+  const { admin = true, networks } = more
+  const wish = { accountId: user?.id ?? '', name: 'test', admin, scopes: networks ? { networks } : {} }
+  const issued = await identity.tokens.issue(wish, 'test')
+  if (issued === undefined) throw new Error('there is no token')
+  return issued.secret
+}
+
+/** The door of an operation with its sample put into path, query and body. */
+function request(name: string, about: string): { door: string; body?: object } | undefined {
+  const api = operations.find((operation) => operation.name === name)?.doors.api
+  if (typeof api !== 'string') return undefined
+  const input = { ...samples(about)[name] } as Record<string, unknown>
+  const door = api.replaceAll(/\{(\w+)\}/g, (_, field) => {
+    const value = String(input[field])
+    delete input[field]
+    return encodeURIComponent(value)
+  })
+  return door.startsWith('GET ') ? { door } : { door, body: input }
+}
+
+t.test('every operation by every kind of caller', async (t) => {
+  const house = await startHouse(t, { yaml })
+  const people: readonly (readonly [string, Role])[] = [
+    ['olga', 'owner'],
+    ['sam', 'support'],
+    ['sue', 'support'],
+    ['uma', 'user'],
+    ['bob', 'user'],
+    ['job', 'api'],
+  ]
+  for (const [name, role] of people) await house.addUser(name, { role, email: `${name}@example.com` })
+  const tokens = {
+    owner: await tokenOf(house, 'olga'),
+    support: await tokenOf(house, 'sam'),
+    plain: await tokenOf(house, 'olga', { admin: false }),
+    elsewhere: await tokenOf(house, 'olga', { networks: ['192.0.2.0/24'] }),
+    program: await tokenOf(house, 'job'),
+  }
+  const cookie = (
+    await house.house.identity.sessions.open({
+      user: { id: (await house.house.directory.find({ username: 'olga' }))[0]?.id ?? '', username: 'olga', groups: [] },
+      generation: 1,
+      installation: 1,
+      passwordAt: Date.now(),
+      via: ['password'],
+      client: { address: '127.0.0.1', network: '127.0.0.1', userAgent: 'test', requestId: '1' },
+    })
+  ).token
+  for (const { name } of operations) {
+    const sample = request(name, 'bob')
+    if (sample === undefined) continue
+    const { door, body } = sample
+    const nobody = await call(house, door, { body })
+    t.match(nobody, { status: 401, body: { code: 'api.token-required' } }, `${name}: nobody`)
+    t.match(nobody.headers.get('www-authenticate'), /^Bearer/)
+    t.equal(nobody.headers.get('content-type'), 'application/problem+json')
+    const byCookie = await call(house, door, { body, headers: { cookie: `gatelodge=${cookie}` } })
+    t.equal(byCookie.status, 401, `${name}: a cookie counts for nothing`)
+    const byPassword = Buffer.from('job:a lamp over the lodge gate').toString('base64')
+    if (table[name]?.changes !== true) {
+      const basic = await call(house, door, { body, headers: { authorization: `Basic ${byPassword}` } })
+      t.equal(basic.status, 401, `${name}: a password counts for nothing`)
+    }
+    t.match(await call(house, door, { token: tokens.plain, body }), { status: 403 }, `${name}: without the scope`)
+    t.match(await call(house, door, { token: tokens.elsewhere, body }), { status: 403 }, `${name}: from elsewhere`)
+    if (table[name]?.may === 'owner') {
+      t.match(await call(house, door, { token: tokens.support, body }), { status: 403 }, `${name}: support`)
+    } else if (table[name]?.changes) {
+      for (const other of ['olga', 'sue', 'job', 'sam']) {
+        const about = request(name, other)
+        const result = await call(house, about?.door ?? '', { token: tokens.support, body: about?.body })
+        t.match(result, { status: 403, body: { code: 'access.denied' } }, `${name}: support, to ${other}`)
+      }
+    }
+    const result = await call(house, door, { token: tokens.owner, body })
+    t.ok([200, 409].includes(result.status), `${name}: an owner: ${result.status} ${JSON.stringify(result.body)}`)
+    t.equal(result.headers.get('cache-control'), 'no-store')
+    if (name === 'session.clear' || name === 'user.deactivate')
+      await call(house, 'POST /users/bob/activate', { token: tokens.owner, body: {} })
+  }
+  t.match(await call(house, 'GET /users?search=o', { token: tokens.program }), {
+    status: 200,
+    body: { items: [{ username: 'olga' }] },
+  })
+})
+
+t.test('pages, faults and odd requests', async (t) => {
+  const house = await startHouse(t, { yaml })
+  await house.addUser('olga', { role: 'owner' })
+  for (const name of ['ada', 'bob', 'cy']) {
+    await house.house.directory.writable?.create({ username: name, groups: [] })
+  }
+  const token = await tokenOf(house, 'olga')
+  const seen: unknown[] = []
+  let after = ''
+  do {
+    const { body } = await call(house, `GET /users?limit=2${after}`, { token })
+    seen.push(...(body.items ?? []).map(({ username }) => username))
+    after = body['next'] === undefined ? '' : `&after=${body['next']}`
+  } while (after !== '')
+  t.same(seen, ['ada', 'bob', 'cy', 'olga'])
+
+  t.match(await call(house, 'GET /users?limit=0', { token }), { status: 422, body: { faults: [{ field: 'limit' }] } })
+  t.match(await call(house, 'GET /users?page=2', { token }), { status: 422, body: { code: 'operation.input' } })
+  t.match(await call(house, 'GET /users/nobody', { token }), { status: 404, body: { code: 'user.unknown' } })
+  t.match(await call(house, 'GET /nothing', { token }), { status: 404, body: { code: 'not-found' } })
+  t.match(await call(house, 'GET /nothing'), { status: 401 })
+  t.match(await call(house, 'POST /users', { token, body: '{"username":' }), { status: 400 })
+  t.match(await call(house, 'POST /users', { token, body: '[]' }), { status: 422 })
+  t.match(await call(house, 'POST /users', { token, body: { username: 'x'.repeat(20_000) } }), { status: 413 })
+  t.match(await call(house, 'POST /users', { token, body: { username: 'dan', password: 'a lamp over the gate' } }), {
+    status: 409,
+    body: { detail: /Nobody sets/ },
+  })
+  const form = { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'username=dan' }
+  t.match(await call(house, 'POST /users', { token, ...form }), { status: 415 })
+  const page = await call(house, 'POST /users/ada/deactivate', {
+    body: {},
+    headers: { 'sec-fetch-mode': 'navigate', accept: 'text/html' },
+  })
+  t.equal(page.headers.get('content-type'), 'application/problem+json', 'never a page')
+})
+
+t.test('with a key a request is done once, also when it is sent many times at once', async (t) => {
+  const house = await startHouse(t, { yaml })
+  await house.addUser('olga', { role: 'owner' })
+  await house.addUser('ada')
+  const token = await tokenOf(house, 'olga')
+  const other = await tokenOf(house, 'olga')
+  const headers = { 'idempotency-key': 'one' }
+  const ask = (more: object = {}) => call(house, 'POST /users/ada/recovery-code', { token, body: {}, headers, ...more })
+  const results = await Promise.all(Array.from({ length: 8 }, () => ask()))
+  const codes = new Set(results.filter(({ status }) => status === 200).map(({ body }) => body.code))
+  t.equal(codes.size, 1)
+  t.ok(results.every(({ status }) => status === 200 || status === 409))
+  const again = await ask()
+  t.same(again.body.code, [...codes][0])
+  t.equal(again.headers.get('idempotency-replayed'), 'true')
+  t.not((await ask({ token: other })).body.code, again.body.code, 'of another token it is another key')
+  t.match(await call(house, 'POST /users/ada/deactivate', { token, body: {}, headers }), {
+    status: 422,
+    body: { code: 'idempotency.other' },
+  })
+  t.match(await ask({ headers: { 'idempotency-key': 'ü' } }).catch(() => ({ status: 400 })), { status: 400 })
+  const kept = JSON.stringify(await house.house.store.list('idempotency/'))
+  t.notOk(kept.includes(String(again.body.code)), 'what is kept is sealed')
+})
+
+t.test('the document says what the routes take', async (t) => {
+  const house = await startHouse(t, { yaml })
+  const { status, body } = await call(house, 'GET /openapi.json')
+  t.equal(status, 200)
+  const document = body as unknown as {
+    openapi: string
+    paths: Record<string, Record<string, { operationId: string; parameters: { name?: string; in?: string }[] }>>
+  }
+  t.equal(document.openapi, '3.1.0')
+  const named = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId, parameters }]) => {
+      const inPath = parameters.filter((each) => each.in === 'path').map(({ name }) => name)
+      t.same(
+        inPath,
+        [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
+        operationId,
+      )
+      return `${operationId} ${method.toUpperCase()} ${path}`
+    }),
+  )
+  const doors = operations.flatMap(({ name, doors }) => (typeof doors.api === 'string' ? [`${name} ${doors.api}`] : []))
+  t.same(named.toSorted(), doors.toSorted())
+  t.notMatch(JSON.stringify(document), /"\$ref":"(?!#\/components\/)/, 'it points at nothing outside of itself')
+})

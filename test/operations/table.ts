@@ -1,0 +1,70 @@
+/** Who may do what: written down a second time on purpose, so that no right changes by accident. */
+export const table: Readonly<Record<string, Row>> = {
+  'user.list': looks('support'),
+  'user.show': looks('support'),
+  'user.activity': looks('support'),
+  'user.add': changes('owner', { fresh: true }),
+  'user.deactivate': changes('owner', { fresh: true, notSelf: true }),
+  'user.activate': changes('owner', { fresh: true }),
+  'user.role': changes('owner', { fresh: true, notSelf: true }),
+  'user.require': changes('owner', { fresh: true }),
+  'user.exempt': changes('owner', { fresh: true, notSelf: true }),
+  'user.end-exemption': changes('owner', { fresh: true }),
+  'user.addresses': changes('owner', { fresh: true, notSelf: true }),
+  'user.methods': changes('owner', { fresh: true }),
+  'user.recovery-code': changes('support', { fresh: true, notSelf: true }),
+  'user.login-link': changes('support', { notSelf: true }),
+  'user.message': changes('support'),
+  'user.reset-second-factor': changes('support', { fresh: true, notSelf: true }),
+  'session.list': looks('support'),
+  'session.end': changes('support'),
+  'session.clear': changes('owner', { fresh: true }),
+  'token.list': looks('owner'),
+  'token.issue': changes('owner', { fresh: true }),
+  'token.revoke': changes('owner'),
+  'owner-link': changes('owner'),
+}
+
+export interface Row {
+  readonly may: 'support' | 'owner'
+  readonly changes: boolean
+  readonly fresh: boolean
+  readonly notSelf: boolean
+}
+
+/** Input for each operation, about this user where it is about one. */
+export function samples(user: string): Readonly<Record<string, object>> {
+  return {
+    'user.list': {},
+    'user.show': { user },
+    'user.activity': { user },
+    'user.add': { username: `new-${user}` },
+    'user.deactivate': { user },
+    'user.activate': { user },
+    'user.role': { user, role: 'support' },
+    'user.require': { user, required: true },
+    'user.exempt': { user, reason: 'a phone in the sea' },
+    'user.end-exemption': { user },
+    'user.addresses': { user, addresses: [] },
+    'user.methods': { user, off: ['totp'] },
+    'user.recovery-code': { user },
+    'user.login-link': { user },
+    'user.message': { user, title: 'Hello', text: 'Good morning.' },
+    'user.reset-second-factor': { user },
+    'session.list': {},
+    'session.end': { user },
+    'session.clear': { group: 'nobody is in it' },
+    'token.list': {},
+    'token.issue': { user, name: 'reports' },
+    'token.revoke': { id: 'there-is-none' },
+    'owner-link': { name: 'olga' },
+  }
+}
+
+function looks(may: Row['may']): Row {
+  return { may, changes: false, fresh: false, notSelf: false }
+}
+
+function changes(may: Row['may'], more: Partial<Row> = {}): Row {
+  return { may, changes: true, fresh: false, notSelf: false, ...more }
+}
