@@ -9,7 +9,7 @@ import { linkKey } from './audit/link.js'
 import { Refusals } from './audit/refusals.js'
 import { settingForms } from './config/runtime-settings.js'
 import type { Config } from './config/schema.js'
-import type { AuditOut, Logger, SecondFactor, Store, User, UserDirectory } from './contracts.js'
+import type { AuditOut, Logger, MailTransport, SecondFactor, Store, User, UserDirectory } from './contracts.js'
 import { administrators } from './http/api/administrators.js'
 import { type ApiParts, api } from './http/api/api.js'
 import { Applications, type ProxySite } from './http/application.js'
@@ -67,6 +67,12 @@ export interface House extends Surroundings {
 export async function openStore(config: Config, { log, now }: Surroundings): Promise<Store> {
   const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords: new PasswordPool() })
   return plugins.load('stores', config.store)
+}
+
+/** Opens what sends mail alone, to see whether it could. */
+export async function openMail(config: Config, { log, now }: Surroundings): Promise<MailTransport | undefined> {
+  const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords: new PasswordPool() })
+  return config.mail && plugins.load('mail-transports', config.mail)
 }
 
 /** Opens what the configuration names: the store first, then everything that keeps something in it. */

@@ -145,6 +145,8 @@ export interface Mail {
 export interface MailTransport {
   /** @throws {@link TransportError} */
   send(mail: Mail): Promise<void>
+  /** Whether it could send now: connects and gives its credentials, and sends nothing. @throws {@link TransportError} */
+  check?(): Promise<void>
   /** The latest messages, oldest first. Only where messages are kept instead of sent: `outbox` has it. */
   kept?(): Promise<readonly KeptMessage[]>
   close?(): Promise<void>

@@ -40,6 +40,12 @@ program
   .addOption(config())
   .action(exit(async (options) => (await import('./runtime/reload-command.js')).reloadRunning(options.config)))
 program
+  .command('doctor')
+  .description('say whether everything the gateway needs is there and reachable')
+  .addOption(config())
+  .addOption(json())
+  .action(exit(async (options) => (await import('./runtime/doctor.js')).doctor(options)))
+program
   .command('demo')
   .description('run the demonstration: a sample application with the gateway in front of it')
   .action(exit(async () => (await import('./runtime/demonstration.js')).demonstrate()))

@@ -103,6 +103,13 @@ export default definePlugin({
           throw explain(error, bytes.get(signal)?.readableDidRead === true)
         }
       },
+      async check() {
+        try {
+          await transport.verify()
+        } catch (error) {
+          throw explain(error, false)
+        }
+      },
       async close() {
         transport.close()
       },

@@ -76,7 +76,8 @@ async function listenAt(server: Server, path: string): Promise<void> {
   chmodSync(path, 0o600)
 }
 
-async function isAnswered(path: string): Promise<boolean> {
+/** Whether a gateway listens for commands there. */
+export async function isAnswered(path: string): Promise<boolean> {
   const connection = connect(path)
   try {
     await once(connection, 'connect')

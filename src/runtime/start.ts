@@ -6,7 +6,8 @@ import type { Logger } from '../contracts.js'
 import { listenForCommands } from './control.js'
 import { controlSocket } from './control-place.js'
 import { createLog } from './log.js'
-import { Reload, type Reloadable } from './reload.js'
+import { Reload, type Reloadable, type ReloadOutcome } from './reload.js'
+import { ServiceNotices } from './service-notices.js'
 import { untilStopped } from './stop.js'
 import { withConfig } from './with-config.js'
 
@@ -32,24 +33,29 @@ export function start(file: string): Promise<number> {
 async function runGateway(config: Config): Promise<number> {
   const log = createLog(config.log.level)
   warnAboutNode(log)
-  let reload: Reload | undefined
+  const notices = new ServiceNotices(process.env, log)
+  let readAnew: ((by: string) => Promise<ReloadOutcome>) | undefined
   // From the start: without a listener the signal ends the process.
-  process.on('SIGHUP', () => void reload?.request('SIGHUP'))
+  process.on('SIGHUP', () => void readAnew?.('SIGHUP'))
   const running = await open(config, log)
-  const reloads = new Reload(running, log, process.env)
-  reload = reloads
+  const reload = new Reload(running, log, process.env)
+  const toldReload = notices.aboutReloads((by: string) => reload.request(by))
+  readAnew = toldReload
   const deaf = await listenForCommands(
     () => controlSocket(config),
-    () => reloads.request('gatelodge reload'),
+    () => toldReload('gatelodge reload'),
     log,
   )
+  notices.ready()
   const stopped = untilStopped(async (signal) => {
     const { announceSeconds, deadlineSeconds } = running.config.stop
     log.info({ signal }, 'stopping')
+    notices.stopping()
     await deaf()
     // Who sits at the terminal waits for nobody's load balancer.
     const announceMs = signal === 'SIGTERM' ? announceSeconds * 1000 : 0
     await running.close({ announceMs, deadlineMs: deadlineSeconds * 1000 })
+    await notices.close()
     log.info({}, 'stopped')
   })
   await Promise.race([stopped, running.givenUp ?? stopped])
