@@ -114,7 +114,7 @@ export class Chain {
 
   /**
    * What was read a while ago may lie behind what retention has removed by now, and a block added there would be the
-   * beginning of a second chain.
+   * beginning of a second chain. The same when the whole store was put back from a backup.
    */
   #freshTail(): Tail | undefined {
     const age = this.#tail && this.#parts.now() - this.#tail.readAt
@@ -206,8 +206,8 @@ export class Chain {
 /** Entries in one write at most: some 40 KB. */
 export const BATCH = 64
 
-/** How long the end of the chain is taken for granted. Retention leaves alone what is younger than six times this. */
-const TAIL_MS = 10_000
+/** How long the end of the chain is taken for granted: retention leaves alone what is younger than many times this. */
+const TAIL_MS = 1_000
 
 /** Every round somebody wins, so only a store that lies about `add` can use them up. */
 const ROUNDS = 2000
