@@ -60,8 +60,7 @@ async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { ra
 }
 
 function readOriginal({ gate, peers, trusted, applications }: ForwardAuthParts, request: IncomingMessage) {
-  const { remoteAddress } = request.socket
-  const peer = remoteAddress === undefined ? undefined : parseAddress(remoteAddress)
+  const peer = parseAddress(request.socket.remoteAddress ?? '')
   if (peer === undefined || !peers.has(peer)) throw new GatelodgeError('forward-auth.peer')
   const behind = rawTarget(request).slice(gate.prefix.length + '/forward-auth'.length)
   return originalRequest(request, behind.startsWith('/') ? behind : '', { trusted, scheme: applications.scheme })

@@ -110,9 +110,13 @@ export class Gate<S extends SiteSettings = SiteSettings> {
 
   readonly #decide: typeof decide
 
+  readonly #question: Own
+
   constructor(parts: GateParts<S>) {
     this.#parts = parts
     this.#decide = parts.decide ?? decide
+    const path = `${parts.prefix}/forward-auth`
+    this.#question = { kind: 'own', target: { forward: path, path, query: '' }, client: undefined }
   }
 
   get prefix(): string {
@@ -127,6 +131,8 @@ export class Gate<S extends SiteSettings = SiteSettings> {
    */
   judge(request: Judgeable, requestId = '', isUnderWay = false): Verdict<S> | Promise<Verdict<S>> {
     const { policy, prefix } = this.#parts
+    // What a proxy asks about is judged by what it says in the headers, and not by this address.
+    if (rawTarget(request) === this.#question.target.forward) return this.#question
     const target = canonicalTarget(rawTarget(request))
     if (target === undefined) return { kind: 'refused', error: 'request.target' }
     const client = this.client(request)
