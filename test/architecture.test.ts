@@ -46,7 +46,8 @@ const mayImport: Record<string, readonly string[]> = {
     'plugin-host',
   ],
   runtime: ['contracts', 'errors', 'app', 'config', 'http', 'identity', 'audit', 'commands'],
-  main: ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],
+  'command-line': ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],
+  main: ['command-line', 'runtime'],
 }
 
 interface Import {

@@ -1,0 +1,64 @@
+import type { Command } from 'commander'
+import { config, exit, inHouse, json, version } from './command.js'
+
+/** Running the gateway, and asking about its file. */
+export function addGatewayCommands(program: Command): void {
+  program
+    .command('start')
+    .description('run the gateway until SIGTERM or SIGINT')
+    .addOption(config())
+    .action(exit(async (options) => (await import('../runtime/start.js')).start(options.config)))
+  program
+    .command('reload')
+    .description('let the gateway that runs with this file read it anew; a file with mistakes changes nothing')
+    .addOption(config())
+    .action(exit(async (options) => (await import('../runtime/reload-command.js')).reloadRunning(options.config)))
+  program
+    .command('doctor')
+    .description('say whether everything the gateway needs is there and reachable')
+    .addOption(config())
+    .addOption(json())
+    .action(exit(async (options) => (await import('../runtime/doctor.js')).doctor(options)))
+  program
+    .command('demo')
+    .description('run the demonstration: a sample application with the gateway in front of it')
+    .action(exit(async () => (await import('../runtime/demonstration.js')).demonstrate()))
+  program
+    .command('check')
+    .description('say everything that is wrong with the YAML file')
+    .addOption(config())
+    .addOption(json())
+    .action(exit(async (options) => (await import('../commands/check.js')).check(options)))
+  program
+    .command('explain')
+    .description('say what would become of a request, and why; or why one was stopped')
+    .argument('[method]', 'as in GET')
+    .argument('[url]', 'as in https://crm.example.com/admin, or a path')
+    .option('--user <name>', 'who asks')
+    .option('--from <address>', 'the address of the client')
+    .option('--proof <proof>', 'what they proved: none, password, second-factor, device or token (default: password)')
+    .option('--age <duration>', 'how long ago they proved it, as in 10m')
+    .option('--at <time>', 'when, as in 2026-03-01T08:00:00Z; now unless you say')
+    .option('--request <id>', 'a request that was stopped, by the number on its error page and in the log')
+    .option('--log <file>', 'look for it in this log of the gateway; - is standard input')
+    .addOption(config())
+    .addOption(json())
+    .action(
+      exit((method, url, options) =>
+        inHouse(options.config, async (rooms) => {
+          const { explainRequest } = await import('../commands/explain.js')
+          const explainer = (await import('../app.js')).openExplainer(rooms)
+          const { publicUrl } = rooms.config
+          return explainRequest({ ...rooms, explainer, publicUrl, file: options.config }, process, method, url, options)
+        }),
+      ),
+    )
+  program
+    .command('schema')
+    .description('print the JSON Schema of the YAML file')
+    .action(exit(async () => (await import('../commands/schema.js')).schema()))
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => console.log(version()))
+}
