@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Store } from '../contracts.js'
+import { foldUsername, type Store } from '../contracts.js'
 import type { PlacedBlock } from './blocks.js'
 import type { AuditRecord } from './entry.js'
 
@@ -42,9 +42,18 @@ export class Finding {
   }
 }
 
+/**
+ * Whom an entry is about: the id of an account, or the hash of a name that belonged to nobody at that moment, as that of a
+ * user who was about to be added.
+ */
+export function whoseOf({ accountId, nameHash, username }: AuditRecord): string | undefined {
+  if (accountId !== undefined || nameHash !== undefined) return accountId ?? nameHash
+  return username === undefined ? undefined : createHash('sha256').update(foldUsername(username)).digest('base64url')
+}
+
 /** The lists an entry is in. */
 function listsOf(record: AuditRecord): readonly string[] {
-  const whose = record.accountId ?? record.nameHash
+  const whose = whoseOf(record)
   const family = familyOf(record.event)
   // Unknown names are listed as well: the number of writes must not tell whether an account exists.
   return [

@@ -1,6 +1,6 @@
 import { type Blocks, lastOf, type PlacedBlock } from './blocks.js'
 import type { AuditOutcome, AuditRecord, KeptRecord } from './entry.js'
-import { common, type Finding, familyOf, listOf } from './finding.js'
+import { common, type Finding, familyOf, listOf, whoseOf } from './finding.js'
 
 /** What is looked for: everything that is named has to fit. */
 export interface AuditQuery {
@@ -178,7 +178,7 @@ async function* merged(lists: readonly AsyncGenerator<Numbered>[]): AsyncGenerat
 }
 
 function fits(record: KeptRecord, { whose, event, outcome, address, since, until, fits }: AuditQuery): boolean {
-  if (whose !== undefined && !whose.includes(record.accountId ?? record.nameHash ?? '')) return false
+  if (whose !== undefined && !whose.includes(whoseOf(record) ?? '')) return false
   if (event !== undefined && !isEvent(record.event, event)) return false
   if (outcome !== undefined && record.outcome !== outcome) return false
   if (address !== undefined && record.address !== address) return false

@@ -34,6 +34,8 @@ async function someHistory(t: Test): Promise<Rooms & { now: () => number }> {
   const r = await rooms(t)
   const { now } = r.clock
   const ada = await add(r, 'ada')
+  const { id: accountId, username } = ada
+  await r.audit.record({ event: 'admin.user-added', outcome: 'success', accountId, username })
   r.clock.forward(3600)
   await r.audit.record({
     event: 'sign-in.password',
@@ -85,6 +87,8 @@ t.test(
     ]) {
       t.match(await run((at) => auditSearch(r, at, wrong)), { code: 2, said: '', complained: /\S/ })
     }
+    await r.audit.record({ event: 'admin.user-added', outcome: 'intended', username: 'Bob' })
+    t.same(await search({ user: 'bob', outcome: 'intended' }), ['admin.user-added'], 'or that somebody is about to get')
     const { said } = await run((at) => auditSearch(r, at, { event: 'policy.changed' }))
     t.match(
       said,
