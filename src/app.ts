@@ -251,11 +251,8 @@ function ownerMailsFor(
 }
 
 async function owners({ accounts }: Identity, directory: UserDirectory): Promise<readonly User[]> {
-  const found: User[] = []
-  for await (const { id, role, status } of accounts.all()) {
-    if (role === 'owner' && status === 'active') found.push(...(await directory.find({ id })))
-  }
-  return found
+  const found = await Promise.all((await accounts.owners.list()).map(({ id }) => directory.find({ id })))
+  return found.flat()
 }
 
 function messagesSettings({ name, publicUrl, prefix, templates, secondFactor, sending }: Config): MessagesSettings {
