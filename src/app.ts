@@ -26,7 +26,7 @@ import { Assets } from './http/pages/assets.js'
 import { errorPage } from './http/pages/error-page.js'
 import { pages } from './http/pages/pages.js'
 import { Templates } from './http/pages/templates.js'
-import { type OnStopped, proxySites } from './http/proxy.js'
+import { type OnStopped, type ProxyParts, proxySites } from './http/proxy.js'
 import { httpServerOptions, requestIds } from './http/server-options.js'
 import { stoppedRequest, whereFrom } from './http/stopped.js'
 import { AssertionKeys } from './identity/assertion-keys.js'
@@ -159,7 +159,7 @@ export function openExplainer(house: House): Explainer {
 /** The house with its door, from the outside in: what judges a request, what answers it, what stands behind it. */
 export async function buildGateway(
   house: House,
-  { isStopping = () => false }: { isStopping?: () => boolean } = {},
+  { isStopping = () => false, onJudged }: { isStopping?: () => boolean; onJudged?: ProxyParts['onJudged'] } = {},
 ): Promise<FastifyInstance> {
   const { config, log, now, store, secondFactors, identity, refusals } = house
   const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation } = identity
@@ -189,7 +189,7 @@ export async function buildGateway(
 
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)
-  await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded, onStopped })
+  await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded, onStopped, onJudged })
   const peers = AddressRanges.parse(config.forwardAuth.peers ?? config.trustedProxies)
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
   await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading, onStopped })

@@ -38,7 +38,7 @@ export async function checkConfig(
 }
 
 /** What is opened once, when the gateway starts. */
-const fixedKeys = ['listen', 'workers', 'store'] as const
+const fixedKeys = ['listen', 'workers', 'store', 'metrics'] as const
 type FixedKey = (typeof fixedKeys)[number]
 
 function changesOf(config: Config, running: Pick<Config, FixedKey>): Complaint[] {

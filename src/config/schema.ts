@@ -238,6 +238,10 @@ const log = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least that is logged.'),
 })
 
+const metrics = z.strictObject({
+  listen: listenAddress().prefault('127.0.0.1:9464').describe('Where /metrics is served, as host:port.'),
+})
+
 const stop = z
   .strictObject({
     announce: durationOrOff()
@@ -329,6 +333,7 @@ export const settingsSchema = z.strictObject({
     .describe('A directory whose files replace ours of the same name: pages/, mail/, sms/.'),
   settings: settings.prefault({}).describe('What may be changed while the gateway runs.'),
   limits: limits.prefault({}).describe('What the whole gateway may be asked for at once.'),
+  metrics: metrics.exactOptional().describe('Counts for Prometheus, at an address of their own.'),
   stop: stop.prefault({}).describe('How the gateway stops.'),
 
   audit: audit.prefault({}).describe('The record of what happened: how long it is kept, and where else it goes.'),

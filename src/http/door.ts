@@ -9,6 +9,8 @@ interface Behind {
   underWay: number
 }
 
+type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
+
 /** Between two looks whether connections have come free, while the door closes. */
 const lookMs = 50
 
@@ -22,7 +24,11 @@ export class Door {
   #maxConnections: number
   #closing = false
 
-  constructor(server: Server, maxConnections: number) {
+  readonly #onRequest: OnRequest | undefined
+
+  /** `onRequest` is told of every request before it is given on. */
+  constructor(server: Server, maxConnections: number, onRequest?: OnRequest) {
+    this.#onRequest = onRequest
     this.#current = { server, underWay: 0 }
     this.#maxConnections = maxConnections
     this.#adopt(server)
@@ -110,6 +116,7 @@ export class Door {
     response.once('close', () => {
       behind.underWay -= 1
     })
+    this.#onRequest?.(request, response)
     if (this.#closing) response.shouldKeepAlive = false
     behind.server.emit('request', request, response)
   }

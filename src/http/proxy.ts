@@ -1,4 +1,4 @@
-import { METHODS } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -23,6 +23,8 @@ export interface ProxyParts {
   readonly tunnelLimits?: TunnelLimits | undefined
   /** Told of every request that may not pass, or would not if its site were enforced. Must not throw. */
   readonly onStopped?: OnStopped | undefined
+  /** Told of every request that was judged, to count it. Must not throw. */
+  readonly onJudged?: ((request: IncomingMessage, judged: Judged<ProxySite>) => void) | undefined
 }
 
 /** @param stopped what was judged, or refused before there was anything to judge */
@@ -149,7 +151,7 @@ function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: Er
 }
 
 function passThrough(parts: ProxyParts): Hook {
-  const { applications, errors, onStopped } = parts
+  const { applications, errors, onStopped, onJudged } = parts
   return (request, reply, done) => {
     const { verdict, raw } = request
     if (verdict?.kind !== 'judged') {
@@ -157,6 +159,7 @@ function passThrough(parts: ProxyParts): Hook {
       return
     }
     reply.hijack()
+    onJudged?.(raw, verdict)
     if (isStopped(verdict)) onStopped?.(raw, request.id, verdict)
     const refusal = refusalTo(raw, verdict)
     if (refusal !== undefined) {

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
 import { Door } from '../http/door.js'
 import { type Generation, openGeneration } from './generation.js'
+import type { Observer } from './observer.js'
 
 /** A generation that is built and does nothing yet: it is put behind the door, or closed again. */
 export interface Prepared {
@@ -35,8 +36,18 @@ export class Gateway {
   /** Where it listens, as `http://host:port`. */
   readonly url: string
 
-  private constructor(parts: { log: Logger; now: () => number; door: Door; first: Generation; url: string }) {
+  readonly #observer: Observer | undefined
+
+  private constructor(parts: {
+    observer: Observer | undefined
+    log: Logger
+    now: () => number
+    door: Door
+    first: Generation
+    url: string
+  }) {
     this.#log = parts.log
+    this.#observer = parts.observer
     this.#now = parts.now
     this.#door = parts.door
     this.#current = parts.first
@@ -44,18 +55,20 @@ export class Gateway {
   }
 
   /** @throws when something that is named cannot be opened, or the port is taken */
-  static async open(config: Config, log: Logger): Promise<Gateway> {
+  static async open(config: Config, log: Logger, observer?: Observer): Promise<Gateway> {
     const now = () => Date.now()
     let gateway: Gateway | undefined
-    const first = await openGeneration(config, { log, now }, () => gateway?.isStopping ?? false)
+    const first = await openGeneration(config, { log, now }, () => gateway?.isStopping ?? false, observer)
     try {
-      const door = new Door(first.server.server, config.limits.connections)
+      const door = new Door(first.server.server, config.limits.connections, observer?.request.bind(observer))
       const url = await door.listen(config.listen)
-      gateway = new Gateway({ log, now, door, first, url })
+      gateway = new Gateway({ observer, log, now, door, first, url })
     } catch (fault) {
       await first.close()
       throw fault
     }
+    const opened = gateway
+    observer?.tunnels(() => opened.tunnels)
     log.info({ url: gateway.url, sites: config.sites.length, readyMs: Math.round(performance.now()) }, 'listening')
     return gateway
   }
@@ -68,13 +81,19 @@ export class Gateway {
     return this.#current.config
   }
 
+  /** WebSockets that are open, in every generation. */
+  get tunnels(): number {
+    const all = [this.#current, ...[...this.#retired].map(({ generation }) => generation)]
+    return all.reduce((sum, { server }) => sum + server.passages.count(), 0)
+  }
+
   get isStopping(): boolean {
     return this.#stopping
   }
 
   /** Builds what another configuration asks for, beside what runs. @throws when something cannot be opened */
   async prepare(config: Config): Promise<Prepared> {
-    const next = await openGeneration(config, { log: this.#log, now: this.#now }, () => this.#stopping)
+    const next = await openGeneration(config, { log: this.#log, now: this.#now }, () => this.#stopping, this.#observer)
     return {
       house: next.house,
       commit: () => this.#put(next),

@@ -2,6 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { buildGateway, type House, openHouse, type Surroundings } from '../app.js'
 import { warningsAbout } from '../commands/check.js'
 import type { Config } from '../config/schema.js'
+import type { ProxyParts } from '../http/proxy.js'
+import type { Observer } from './observer.js'
 
 /** Everything that is built from one reading of the configuration: the house, and its door without a listener. */
 export interface Generation {
@@ -17,11 +19,13 @@ export async function openGeneration(
   config: Config,
   surroundings: Surroundings,
   isStopping: () => boolean,
+  observer: Observer | undefined,
 ): Promise<Generation> {
   for (const warning of warningsAbout(config)) surroundings.log.warn({}, `line ${warning}`)
   const house = await openHouse(config, surroundings)
   try {
-    const server = await buildGateway(house, { isStopping })
+    observer?.house(house)
+    const server = await buildGateway(house, { isStopping, onJudged: observer && toldTo(observer) })
     await server.ready()
     const close = async () => {
       try {
@@ -34,5 +38,12 @@ export async function openGeneration(
   } catch (fault) {
     await house.close()
     throw fault
+  }
+}
+
+function toldTo(observer: Observer): NonNullable<ProxyParts['onJudged']> {
+  return (request, { site, decision }) => {
+    const name = `${site.host ?? '*'}${site.path === '/' ? '' : site.path}`
+    observer.judged(request, { site: name, outcome: decision.outcome })
   }
 }

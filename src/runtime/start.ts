@@ -6,6 +6,7 @@ import type { Logger } from '../contracts.js'
 import { listenForCommands } from './control.js'
 import { controlSocket } from './control-place.js'
 import { createLog } from './log.js'
+import type { Observer } from './observer.js'
 import { Reload, type Reloadable, type ReloadOutcome } from './reload.js'
 import { ServiceNotices } from './service-notices.js'
 import { untilStopped } from './stop.js'
@@ -76,17 +77,35 @@ async function open(config: Config, log: ReturnType<typeof createLog>): Promise<
   const supervisor = new Supervisor(config, workers, log)
   await supervisor.start()
   log.info({ workers }, 'all workers listen')
-  return supervisor
+  if (config.metrics === undefined) return supervisor
+  const { metricsOfWorkers, serveMetrics } = await import('./metrics.js')
+  const unserve = await serveMetrics(config.metrics.listen, metricsOfWorkers(), log)
+  return {
+    get config() {
+      return supervisor.config
+    },
+    audit: supervisor.audit,
+    givenUp: supervisor.givenUp,
+    prepare: (next) => supervisor.prepare(next),
+    close: async (stop) => {
+      await supervisor.close(stop)
+      await unserve()
+    },
+  }
 }
 
 /** Loaded when it is known that this process serves requests itself. */
-async function openGateway(config: Config, log: Logger) {
+async function openGateway(config: Config, log: Logger, observer?: Observer) {
   const { Gateway } = await import('./gateway.js')
-  return Gateway.open(config, log)
+  return Gateway.open(config, log, observer)
 }
 
 async function openOne(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
-  const gateway = await openGateway(config, log)
+  const metrics = config.metrics && (await import('./metrics.js'))
+  const observer = metrics && new metrics.Metrics()
+  const gateway = await openGateway(config, log, observer)
+  const unserve =
+    config.metrics && (await metrics?.serveMetrics(config.metrics.listen, () => metrics.ownMetrics(), log))
   return {
     get config() {
       return gateway.config
@@ -102,7 +121,10 @@ async function openOne(config: Config, log: ReturnType<typeof createLog>): Promi
       }
       return { audit: house.audit, commit: take, discard }
     },
-    close: (stop) => gateway.close(stop),
+    close: async (stop) => {
+      await gateway.close(stop)
+      await unserve?.()
+    },
   }
 }
 

@@ -27,7 +27,8 @@ process.on('message', (message) => {
 async function obey(order: Order): Promise<{ url?: string }> {
   if (order.do === 'start') {
     log.level = order.config.log.level
-    gateway = await Gateway.open(order.config, log)
+    const observer = order.config.metrics && (await import('./metrics.js')).metricsOfWorker()
+    gateway = await Gateway.open(order.config, log, observer)
     return { url: gateway.url }
   }
   if (gateway === undefined) throw new Error('This worker was not started.')
