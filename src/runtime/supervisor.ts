@@ -26,7 +26,7 @@ const firstWaitMs = 250
 const longestWaitMs = 30_000
 
 /** After so many ends in a row, with no other worker left, the gateway gives up and says why. */
-const failuresAllowed = 5
+const failuresAllowed = 3
 
 /** A worker that was told to stop has this long beyond its own deadline. */
 const graceMs = 20_000

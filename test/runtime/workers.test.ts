@@ -1,10 +1,8 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
 import { type RunningGateway, startGateway } from '../support/gateway.js'
 import { until } from '../support/poll.js'
-import { temporaryDirectory } from '../support/temporary-directory.js'
 import { Visitor } from '../support/visitor.js'
 import { edit, logged, slowApplication } from './keeper.js'
 
@@ -87,37 +85,6 @@ t.test('workers share listener and sessions, are started again, and take a new c
     workers.map(() => -1),
     'none outlives the gateway',
   )
-})
-
-t.test('workers that end at once, again and again, end in a clear error', async (t) => {
-  const directory = await temporaryDirectory(t)
-  const fuse = join(directory, 'fuse')
-  await writeFile(
-    join(directory, 'bomb.mjs'),
-    `import { existsSync } from 'node:fs'
-import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
-export default {
-  kind: 'mail-transports',
-  options: z.strictObject({}),
-  create() {
-    if (existsSync(${JSON.stringify(fuse)})) process.exit(3)
-    return { async send() {} }
-  },
-}
-`,
-  )
-  const application = await slowApplication(t)
-  const gateway = await startGateway(t, { yaml: yaml(application.url, 'mail: { use: ./bomb.mjs }\n'), directory })
-  await until('both workers', async () => (await workersOf(gateway)).length === 2)
-  await writeFile(fuse, '')
-  for (const pid of await workersOf(gateway)) process.kill(pid, 'SIGKILL')
-  await until(
-    'the gateway to give up',
-    () => logged(gateway, 'workers end at once, again and again, and none is left').length > 0,
-    120_000,
-  )
-  await until('its last words', () => /Worker \d ended 5 times at once/.test(gateway.logs()))
-  t.equal(await gateway.stop(), '1')
 })
 
 t.test('a worker that cannot start at all is said at once', async (t) => {
