@@ -36,6 +36,7 @@ import { type Identity, openIdentity } from './identity/identity.js'
 import { PasswordPool } from './identity/password-pool.js'
 import { Messages, type MessagesSettings } from './messages/messages.js'
 import { OwnerMails } from './messages/owner-mails.js'
+import { DayCounts } from './operations/day-counts.js'
 import { Desk } from './operations/desk.js'
 import { Idempotency } from './operations/idempotency.js'
 import { PluginHost } from './plugin-host.js'
@@ -107,6 +108,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
 
     const ownerMails = ownerMailsFor(config, { store, messages, log, now, owners: () => owners(identity, directory) })
     const closeAudit = await openAudit(config, { store, audit, log, now, plugins, ownerMails })
+    audit.onRecord(new DayCounts({ store, now }).note)
     const desk = new Desk({ ...identity, store, directory, secondFactors, audit, messages, now })
 
     const close = async () => {
@@ -161,7 +163,7 @@ export async function buildGateway(
   house: House,
   { isStopping = () => false, onJudged }: { isStopping?: () => boolean; onJudged?: ProxyParts['onJudged'] } = {},
 ): Promise<FastifyInstance> {
-  const { config, log, now, store, secondFactors, identity, refusals } = house
+  const { config, log, now, store, secondFactors, desk, identity, refusals } = house
   const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation } = identity
   const { prefix } = config
   const secure = config.publicUrl.startsWith('https:')
@@ -198,7 +200,7 @@ export async function buildGateway(
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
   const formTokens = new FormTokens(installation.formKey, now)
   const waysIn = { signIn, linkSignIn, helpDesk, devices, backupCodes, sealed }
-  const parts = { ...look, cookies, formTokens, sessions, ...waysIn, own, notMe, secondFactors, entrance }
+  const parts = { ...look, cookies, formTokens, sessions, ...waysIn, own, notMe, secondFactors, entrance, desk }
   await server.register(pages, { prefix, parts })
   await server.register(api, { prefix: `${prefix}/api/v1`, parts: apiParts(house, entrance, gate) })
   return server

@@ -33,7 +33,7 @@ export function addUserCommands(program: Command): void {
   const onUser = (
     name: string,
     description: string,
-    command: 'userShow' | 'userDeactivate' | 'userActivate' | 'userResetSecondFactor',
+    command: 'userShow' | 'userDeactivate' | 'userActivate' | 'userUnlock' | 'userResetSecondFactor',
   ) =>
     user
       .command(name)
@@ -60,6 +60,7 @@ export function addUserCommands(program: Command): void {
         inHouse(options.config, async (rooms) => (await users()).userRole(rooms, process, name, role)),
       ),
     )
+  onUser('unlock', 'judge codes and passwords of this user again at once, after too many wrong ones', 'userUnlock')
   onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
   const usersPolicy = () => import('../commands/user-policy.js')
   user

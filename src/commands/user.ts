@@ -3,6 +3,7 @@ import { password as askSecret, text as askText, isCancel, select } from '@clack
 import { parsePhoneNumberFromString } from 'libphonenumber-js'
 import { type Role, roles } from '../identity/accounts.js'
 import { passwordFault } from '../identity/password-rules.js'
+import { unlockUser } from '../operations/locks.js'
 import { type Operation, Refusal } from '../operations/operation.js'
 import { resetSecondFactor } from '../operations/users/help.js'
 import { listUsers, showUser } from '../operations/users/look.js'
@@ -116,6 +117,11 @@ export function userDeactivate(at: AtDesk, terminal: Terminal, user: string): Pr
 /** `user activate NAME`: what was open before stays closed. */
 export function userActivate(at: AtDesk, terminal: Terminal, user: string): Promise<number> {
   return onUser(at, terminal, activateUser, { user }, (name) => `${name} can sign in again.`)
+}
+
+/** `user unlock NAME`: after too many wrong codes or passwords. */
+export function userUnlock(at: AtDesk, terminal: Terminal, user: string): Promise<number> {
+  return onUser(at, terminal, unlockUser, { user }, (name) => `Codes and passwords of ${name} are judged again.`)
 }
 
 /** `user role NAME ROLE`: everything the user has open ends, because it was opened with the other role. */

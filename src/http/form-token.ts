@@ -16,6 +16,7 @@ export type FormPurpose =
   | 'sessions'
   | 'not-me'
   | 'backup-codes'
+  | 'admin'
 
 const LIFETIME_SECONDS = 12 * 60 * 60
 

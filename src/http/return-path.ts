@@ -9,7 +9,7 @@ export interface ReturnPlaces {
 }
 
 /** Our own pages one may want to come back to; coming back to `sign-out` would undo the sign-in. */
-const OWN_PAGES = ['/account']
+const OWN_PAGES = ['/account', '/admin']
 
 /**
  * The address to go to after signing in: a path on this very host, or the start page. The attack: a link to our

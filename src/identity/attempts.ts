@@ -1,4 +1,5 @@
 import type { Store } from '../contracts.js'
+import { nameHash } from './names.js'
 import { Records } from './records.js'
 
 /** A try is spent before it is evaluated; only who holds the receipt can give it back. */
@@ -151,6 +152,21 @@ export class Attempts {
     return { tries: Math.min(SECOND_STEP.burst - recent(past, now), SECOND_STEP.perDay - past.tries.length) }
   }
 
+  /** Accounts of which no answer is judged now; of a thousand at most. */
+  async blocked(): Promise<readonly { readonly accountId: string; readonly retryAfterSeconds: number }[]> {
+    const now = this.#now()
+    const rows = await this.#secondSteps.list('', { limit: LISTED })
+    return rows.flatMap(([accountId, past]) => {
+      const waitMs = secondStepWaitMs(today(past, now), now)
+      return waitMs > 0 ? [{ accountId, retryAfterSeconds: seconds(waitMs) }] : []
+    })
+  }
+
+  /** Somebody who knows better says that it was no attack: both budgets of the account begin anew. */
+  async forgive(accountId: string, username: string): Promise<void> {
+    await Promise.all([this.#secondSteps.delete(accountId), this.#passwords.delete(nameHash(username))])
+  }
+
   async #spendNetwork(network: string): Promise<Spend> {
     const now = this.#now()
     let waitMs = 0
@@ -175,6 +191,7 @@ export class Attempts {
   }
 }
 
+const LISTED = 1000
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
 const DAY_SECONDS = DAY / 1000

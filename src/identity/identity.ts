@@ -40,6 +40,8 @@ import { WaysBack } from './ways-back.js'
 /** Everything of this room, put together. */
 export interface Identity {
   readonly accounts: Accounts
+  /** The guess budgets. */
+  readonly attempts: Attempts
   readonly enrolments: Enrolments
   readonly sessions: Sessions
   readonly signIn: SignIn
@@ -161,6 +163,7 @@ export async function openIdentity(given: {
   const linkSignIn = new LinkSignIn({ ...parts, accounts, links, signIn, afterwards })
   return {
     accounts,
+    attempts,
     enrolments,
     sessions,
     signIn,

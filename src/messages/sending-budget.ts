@@ -107,6 +107,21 @@ export class SendingBudget {
     return this.#refuse('day', untilMidnight)
   }
 
+  /** What was sent today (UTC), and what may be sent in a day. */
+  async today(): Promise<Record<Channel, { readonly sent: number; readonly perDay: number }>> {
+    const { store, now, limits } = this.#parts
+    const day = new Date(now()).toISOString().slice(0, 10)
+    const [sms, email] = await Promise.all(
+      (['sms', 'email'] as const).map(async (channel) =>
+        Number((await store.get(`sending/day/${channel}/${day}`)) ?? 0),
+      ),
+    )
+    return {
+      sms: { sent: Math.min(sms ?? 0, limits.smsPerDay), perDay: limits.smsPerDay },
+      email: { sent: Math.min(email ?? 0, limits.mailPerDay), perDay: limits.mailPerDay },
+    }
+  }
+
   #quotas({ channel, purpose, accountId, to, network }: Spending): readonly Counted[] {
     const { accountPerHour, accountPerDay, linksPerHour, numberPerHour, networkPerHour } = this.#parts.limits
     const inAnHour = (count: number): Window => ({ seconds: hour, count })

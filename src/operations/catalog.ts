@@ -1,6 +1,10 @@
+import { searchAudit } from './audit.js'
+import { showDay } from './day.js'
+import { listLocks, unlockUser } from './locks.js'
 import type { Operation } from './operation.js'
 import { ownerLink } from './owner-link.js'
 import { clearSessions, endSessions, listSessions } from './sessions.js'
+import { previewSetting, setSetting, showSettings, unsetSetting } from './settings.js'
 import { issueToken, listTokens, revokeToken } from './tokens.js'
 import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
 import { listUsers, showUser, userActivity } from './users/look.js'
@@ -32,4 +36,12 @@ export const operations: readonly Operation[] = [
   issueToken,
   revokeToken,
   ownerLink,
+  showSettings,
+  previewSetting,
+  setSetting,
+  unsetSetting,
+  searchAudit,
+  showDay,
+  listLocks,
+  unlockUser,
 ]

@@ -23,6 +23,14 @@ export const table: Readonly<Record<string, Row>> = {
   'token.issue': changes('owner', { fresh: true }),
   'token.revoke': changes('owner'),
   'owner-link': changes('owner'),
+  'settings.show': looks('owner'),
+  'settings.preview': looks('owner'),
+  'settings.set': changes('owner', { fresh: true }),
+  'settings.unset': changes('owner', { fresh: true }),
+  'audit.search': looks('owner'),
+  'day.show': looks('support'),
+  'lock.list': looks('support'),
+  'lock.end': changes('support', { fresh: true, notSelf: true }),
 }
 
 export interface Row {
@@ -58,6 +66,14 @@ export function samples(user: string): Readonly<Record<string, object>> {
     'token.issue': { user, name: 'reports' },
     'token.revoke': { id: 'there-is-none' },
     'owner-link': { name: 'olga' },
+    'settings.show': {},
+    'settings.preview': { key: 'session.duration', value: '90d' },
+    'settings.set': { key: 'session.duration', value: '80d' },
+    'settings.unset': { key: 'session.duration' },
+    'audit.search': {},
+    'day.show': {},
+    'lock.list': {},
+    'lock.end': { user },
   }
 }
 

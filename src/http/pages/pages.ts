@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatelodgeError } from '../../errors.js'
 import { isSameOrigin } from '../same-origin.js'
 import { account } from './account/account.js'
+import { admin } from './admin/admin.js'
 import { serveAsset } from './assets.js'
 import {
   downloadBackupCodes,
@@ -82,6 +83,7 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
   scope.get('/sign-out', on(showSignOut))
   scope.post('/sign-out', on(submitSignOut))
   account(scope, on)
+  admin(scope, parts)
   scope.get('/not-me', on(showNotMe))
   scope.post('/not-me', on(submitNotMe))
   scope.get('/assets/:version/:name', serveAsset(parts.assets))

@@ -11,6 +11,7 @@ import type { OwnAccount } from '../../identity/own-account.js'
 import type { Sealed } from '../../identity/sealed.js'
 import type { OpenSession, Sessions } from '../../identity/sessions.js'
 import type { PasswordInput, SignIn } from '../../identity/sign-in.js'
+import type { Desk } from '../../operations/desk.js'
 import type { Cookies } from '../cookies.js'
 import type { FormTokens } from '../form-token.js'
 import type { Assets } from './assets.js'
@@ -57,6 +58,7 @@ export interface PagesParts extends PageLook {
   readonly sealed: Sealed
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly entrance: Entrance
+  readonly desk: Desk
 }
 
 /** What the layout of every page needs. */

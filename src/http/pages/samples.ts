@@ -1,3 +1,5 @@
+import { adminSamples } from './admin/samples.js'
+
 /** One set of data for every page, in every turn a page can take: what a template may count on. */
 
 const totp = { id: 'totp', use: 'totp', label: 'Authenticator app', address: '/' }
@@ -169,6 +171,7 @@ export function samples(
     ['not-me', { ...always, step: 'done', done: 'link' }],
     ['not-me', { ...always, step: 'done', done: 'support' }],
     ['not-me', { ...always, step: 'void' }],
+    ...adminSamples(always),
     ['signed-in', always],
     ['expired', always],
     ['throttled', { ...always, retryAfterSeconds: 1, again: '/' }],

@@ -92,7 +92,7 @@ t.test('what can be seen without JavaScript does something without it', async (t
     for (const [button] of html.matchAll(/<button\b[^>]*type="button"[^>]*>/g)) {
       t.match(button, /\shidden>$/, `${name}: a button that needs a script is not there before it`)
     }
-    for (const [form] of html.matchAll(/<form\b[^>]*>/g)) t.match(form, /method="post" action="\/[^"]*"/, name)
+    for (const [form] of html.matchAll(/<form\b[^>]*>/g)) t.match(form, /method="(?:post|get)" action="\/[^"]*"/, name)
     for (const [link] of html.matchAll(/<a\b[^>]*>/g)) t.match(link, /href="(?:\/|otpauth:|"|#)/, name)
   }
 })

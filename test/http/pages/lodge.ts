@@ -114,6 +114,7 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
       backupCodes: house.backupCodes,
       sealed: house.sealed,
       secondFactors: factors,
+      desk: house.desk,
       entrance: new SiteEntrance({ policy, gate, prefix, now }),
     },
   })

@@ -1,0 +1,40 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { GatelodgeError } from '../../../errors.js'
+import { operations } from '../../../operations/catalog.js'
+import type { PagesParts } from '../parts.js'
+import { Visit } from '../visit.js'
+import { exportAudit, showAudit } from './audit.js'
+import { showDay, showLocks } from './day.js'
+import { submit } from './forms.js'
+import { showClear, showSettings } from './settings.js'
+import { showMessageForm, showNewUser, showTokenForm, showUser, showUsers } from './users.js'
+
+type Page = (visit: Visit, user: string) => Promise<FastifyReply>
+
+/** The desk of owners and support. */
+export function admin(scope: FastifyInstance, parts: PagesParts): void {
+  const on = (page: Page) => (request: FastifyRequest<{ Params: { user?: string } }>, reply: FastifyReply) =>
+    page(new Visit(parts, request, reply), request.params.user ?? '')
+  scope.get('/admin', on(showDay))
+  scope.get('/admin/users', on(showUsers))
+  scope.get('/admin/users/new', on(showNewUser))
+  scope.get('/admin/users/:user', on(showUser))
+  scope.get('/admin/users/:user/message', on(showMessageForm))
+  scope.get('/admin/users/:user/token', on(showTokenForm))
+  scope.get('/admin/sessions/clear', on(showClear))
+  scope.get('/admin/settings', on(showSettings))
+  scope.get('/admin/locks', on(showLocks))
+  scope.get('/admin/audit', on(showAudit))
+  scope.get('/admin/audit/export', on(exportAudit))
+  for (const operation of operations) {
+    if (operation.event === undefined || typeof operation.doors.page !== 'string') continue
+    scope.post(
+      `/admin/do/${operation.name}`,
+      on((visit) => submit(visit, operation)),
+    )
+  }
+  // What is not there is not there for anybody, and for those who see nothing here it looks the same.
+  scope.all('/admin/*', async () => {
+    throw new GatelodgeError('not-found')
+  })
+}

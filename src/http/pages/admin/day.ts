@@ -1,0 +1,47 @@
+import type { FastifyReply } from 'fastify'
+import { showDay as lookAtDay } from '../../../operations/day.js'
+import { counted } from '../../../operations/day-counts.js'
+import { listLocks } from '../../../operations/locks.js'
+import type { Visit } from '../visit.js'
+import { userPage } from './forms.js'
+import { ask, deskData, loadDesk } from './standing.js'
+
+/** The day at a glance: bars drawn here, and their numbers as a table. */
+export async function showDay(visit: Visit): Promise<FastifyReply> {
+  const { open, by, elsewhere } = await loadDesk(visit, '/admin')
+  if (open === undefined) return elsewhere
+  const result = await ask(visit, lookAtDay, {}, { by, page: '/admin' })
+  if (result.elsewhere !== undefined) return result.elsewhere
+  const { hours, total, sending, dependencies } = result.done
+  const charts = counted.map((what) => ({ what, total: total[what], bars: bars(hours.map((hour) => hour[what])) }))
+  return visit.page('admin', {
+    ...deskData(visit, by),
+    charts,
+    hours: hours.map(({ from, ...counts }) => ({ hour: `${from.slice(11, 13)}:00`, ...counts })),
+    sending,
+    dependencies,
+  })
+}
+
+export async function showLocks(visit: Visit): Promise<FastifyReply> {
+  const page = '/admin/locks'
+  const { open, by, elsewhere } = await loadDesk(visit, page)
+  if (open === undefined) return elsewhere
+  const result = await ask(visit, listLocks, {}, { by, page })
+  if (result.elsewhere !== undefined) return result.elsewhere
+  const locks = result.done.items.map(({ secondsLeft, ...lock }) => ({
+    ...lock,
+    minutes: Math.ceil(secondsLeft / 60),
+    address: visit.own(userPage(lock.id)),
+  }))
+  return visit.page('admin-locks', { ...deskData(visit, by), locks })
+}
+
+/** Heights in a field of 240 by 60, one bar an hour. */
+function bars(numbers: readonly number[]): readonly { x: number; y: number; height: number }[] {
+  const most = Math.max(1, ...numbers)
+  return numbers.map((number, index) => {
+    const height = number === 0 ? 0 : Math.max(2, Math.round((number / most) * 56))
+    return { x: index * 10 + 1, y: 60 - height, height }
+  })
+}

@@ -1,0 +1,106 @@
+/** Data for every page of the desk, in every turn it can take. */
+export function adminSamples(always: object): ReadonlyArray<readonly [name: string, data: object]> {
+  const time = { words: '21 November 2026 at 21:40 UTC', iso: '2026-11-21T21:40:00.000Z' }
+  const base = { ...always, isOwner: true, me: 'olga', said: undefined, back: '/', here: '/' }
+  const support = { ...base, isOwner: false }
+  const listed = {
+    id: 'a',
+    username: 'ada',
+    address: '/',
+    role: 'user',
+    status: 'active',
+    email: 'ada@example.com',
+    secondFactors: ['totp'],
+    required: false,
+    methodsOff: [],
+    groups: [],
+  }
+  const users = { ...base, users: [listed], isFiltered: false, next: undefined, search: undefined }
+  const entry = { event: 'session.opened', outcome: 'success', when: time, username: 'ada', address: '192.0.2.1' }
+  const user = {
+    ...base,
+    ...listed,
+    isSelf: false,
+    mayHelp: true,
+    factors: [],
+    methods: [{ use: 'sms', label: 'Text message', isOff: false }],
+    sessions: [],
+    tokens: [],
+    entries: [],
+  }
+  const busy = {
+    ...user,
+    mobile: '+15550100',
+    groups: ['staff'],
+    required: true,
+    exemption: { reason: 'A screen reader', networks: ['10.0.0.0/8'], sites: ['crm.example.com'] },
+    exemptUntil: time,
+    addresses: ['10.0.0.0/8'],
+    methods: [{ use: 'sms', label: 'Text message', isOff: true }],
+    backupCodesLeft: 3,
+    factors: [{ name: 'Phone', label: 'Authenticator app', since: time }],
+    sessions: [{ browser: 'Firefox on Linux', address: '192.0.2.1', via: 'password, totp', since: time }],
+    tokens: [{ id: 'abc', name: 'report', admin: true }],
+    entries: [{ ...entry, by: 'olga', reason: 'denied' }],
+  }
+  const setting = { key: 'session.duration', text: '90d', fileText: '90d', origin: 'yaml', locked: false }
+  const settings = {
+    ...base,
+    settings: [setting, { ...setting, key: 'networks', origin: 'store', changedBy: 'olga', when: time, locked: true }],
+    preview: undefined,
+  }
+  const preview = { key: 'session.duration', value: '1h', what: 'open sessions', looked: 3, affected: 2, isMore: true }
+  const bars = [{ x: 1, y: 20, height: 40 }]
+  const day = {
+    ...base,
+    charts: ['signIns', 'refusals', 'codes', 'locks'].map((what) => ({ what, total: 4, bars })),
+    hours: [{ hour: '21:00', signIns: 4, refusals: 0, codes: 1, locks: 0 }],
+    sending: { sms: { sent: 3, perDay: 500 }, email: { sent: 1, perDay: 5000 } },
+    dependencies: [
+      { name: 'store', isUp: true },
+      { name: 'user directory', isUp: false },
+    ],
+  }
+  const audit = { ...base, entries: [], next: undefined, exportAddress: '/' }
+  return [
+    ['admin', day],
+    ['admin', { ...day, isOwner: false }],
+    ['admin-users', users],
+    ['admin-users', { ...users, users: [], isFiltered: true, search: 'x', next: '/', role: 'owner', exempt: true }],
+    [
+      'admin-users',
+      { ...users, ...support, users: [{ ...listed, role: 'owner', status: 'deactivated', required: true }] },
+    ],
+    ['admin-user-new', base],
+    ['admin-user', user],
+    ['admin-user', busy],
+    ['admin-user', { ...busy, said: 'proven', status: 'deactivated', isSelf: true }],
+    ['admin-user', { ...user, ...support }],
+    ['admin-user', { ...user, ...support, mayHelp: false }],
+    ['admin-message', { ...base, id: 'a', email: 'ada@example.com' }],
+    ['admin-message', { ...base, id: 'a' }],
+    ['admin-token', { ...base, id: 'a' }],
+    ['admin-secret', { ...base, kind: 'recovery-code', secret: '9F3K-71ZQ-0A2B', until: '2026-11-21T22:40:00.000Z' }],
+    ['admin-secret', { ...base, kind: 'token', secret: 'sample' }],
+    ['admin-refused', { ...base, sentence: 'Sample.', isAllowed: true }],
+    ['admin-refused', { ...base, sentence: 'Sample.', isAllowed: false }],
+    ['admin-clear', { ...base, count: 1, isMore: false }],
+    ['admin-clear', { ...base, count: 2000, isMore: true, said: 'session.clear' }],
+    ['admin-settings', settings],
+    ['admin-settings', { ...settings, preview: { ...preview, examples: ['ada'] } }],
+    ['admin-settings', { ...settings, preview: { ...preview, affected: 0, isMore: false, examples: [] } }],
+    ['admin-locks', { ...base, locks: [] }],
+    ['admin-locks', { ...base, locks: [{ id: 'a', username: 'ada', minutes: 14, address: '/' }] }],
+    ['admin-audit', audit],
+    [
+      'admin-audit',
+      {
+        ...audit,
+        who: 'ada',
+        event: 'admin.*',
+        next: '/',
+        entries: [{ ...entry, by: 'olga', details: '{"door":"page"}' }],
+      },
+    ],
+  ]
+}

@@ -1,0 +1,148 @@
+import t from 'tap'
+import { operations } from '../../../src/operations/catalog.js'
+import { samples, table } from '../../operations/table.js'
+import { housePassword, type OpenHouse, signIn, startHouse } from '../../support/house.js'
+import type { Visitor } from '../../support/visitor.js'
+
+const yaml = `
+publicUrl: http://localhost:8080
+sites: [{ upstream: "http://127.0.0.1:1" }]
+secondFactor: { methods: [{ use: totp }, { use: email }] }
+mail: { use: outbox }
+`
+
+const desk = '/.gatelodge/admin'
+const pages = ['', '/users', '/users/new', '/settings', '/sessions/clear', '/audit', '/audit/export', '/locks']
+const forSupport = ['', '/users', '/locks']
+
+async function seated(house: OpenHouse, name: string): Promise<Visitor> {
+  const visitor = house.visitor()
+  await signIn(visitor, name)
+  return visitor
+}
+
+const idOf = async (house: OpenHouse, username: string) => (await house.house.directory.find({ username }))[0]?.id ?? ''
+
+/** A form of the desk with the token of any of its pages. */
+async function send(visitor: Visitor, name: string, fields: Readonly<Record<string, string>>, from = '/users/new') {
+  const page = await visitor.get(`${desk}${from}`)
+  const token = /name="token" value="([^"]*)"/.exec(page.text)?.[1] ?? ''
+  return visitor.post(`${desk}/do/${name}`, { token, ...fields })
+}
+
+function words(input: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(input).map(([name, value]) => [name, [value].flat().join(' ')]))
+}
+
+t.test('to users there is nothing; to whoever is nobody, a sign-in; to support, what support does', async (t) => {
+  const house = await startHouse(t, { yaml })
+  for (const [name, role] of [
+    ['olga', 'owner'],
+    ['sam', 'support'],
+    ['uma', 'user'],
+    ['bob', 'user'],
+  ] as const) {
+    await house.addUser(name, { role, email: `${name}@example.com` })
+  }
+  const [olga, sam, uma, nobody] = [
+    await seated(house, 'olga'),
+    await seated(house, 'sam'),
+    await seated(house, 'uma'),
+    house.visitor(),
+  ]
+  for (const page of [...pages, `/users/${await idOf(house, 'bob')}`]) {
+    t.equal((await olga.get(desk + page)).status, 200, `${page}: owner`)
+    const isFor = forSupport.includes(page) || (page.startsWith('/users/') && page !== '/users/new')
+    t.equal((await sam.get(desk + page)).status, isFor ? 200 : 404, `${page}: support`)
+    t.equal((await uma.get(desk + page)).status, 404, `${page}: user`)
+    const { status, location } = await nobody.get(desk + page)
+    t.match({ status, location }, { status: 303, location: /sign-in/ }, `${page}: nobody`)
+  }
+  t.equal((await olga.get(`${desk}/elsewhere`)).status, 404)
+  const bob = await idOf(house, 'bob')
+  const kept = async () => JSON.stringify(await house.house.store.list('account/'))
+  const before = await kept()
+  for (const { name, event, doors } of operations) {
+    if (event === undefined || typeof doors.page !== 'string') continue
+    const fields = words(samples(bob)[name] ?? {})
+    t.match(await nobody.post(`${desk}/do/${name}`, fields), { status: 303, location: /sign-in/ }, `${name}: nobody`)
+    t.equal((await uma.post(`${desk}/do/${name}`, fields)).status, 404, `${name}: a user`)
+    t.equal((await olga.post(`${desk}/do/${name}`, fields)).status, 400, `${name}: without the token of the form`)
+    const cross = await olga.post(`${desk}/do/${name}`, fields, { headers: { 'sec-fetch-site': 'cross-site' } })
+    t.equal(cross.status, 403, `${name}: from another site`)
+    if (table[name]?.may === 'owner')
+      t.equal((await send(sam, name, fields, `/users/${bob}`)).status, 403, `${name}: support`)
+  }
+  t.equal(await kept(), before, 'none of it did anything')
+})
+
+t.test('every operation with a page has its form there, and it works', async (t) => {
+  const house = await startHouse(t, { yaml })
+  await house.addUser('olga', { role: 'owner' })
+  await house.addUser('bob', { email: 'bob@example.com' })
+  const olga = await seated(house, 'olga')
+  const bob = await idOf(house, 'bob')
+  const everywhere = async () => {
+    const sites = [
+      `/users/${bob}`,
+      `/users/${bob}/message`,
+      `/users/${bob}/token`,
+      ...pages.filter((page) => !page.endsWith('export')),
+    ]
+    return (await Promise.all(sites.map((page) => olga.get(desk + page)))).map(({ text }) => text).join()
+  }
+  /** What has to be so before there is a form for it. */
+  const only: Readonly<Record<string, () => Promise<unknown>>> = {
+    'user.activate': () => house.house.identity.accounts.deactivate(bob),
+    'user.end-exemption': () => house.house.identity.accounts.exempt(bob, { reason: 'x' }),
+    'token.revoke': () => house.house.identity.tokens.issue({ accountId: bob, name: 'x' }, 'test'),
+    'settings.set': async () => undefined,
+    'settings.unset': () => house.house.identity.settings.set('session.duration', '70d', { name: 'test' }),
+  }
+  for (const { name, event, doors } of operations) {
+    if (event === undefined || typeof doors.page !== 'string') continue
+    await only[name]?.()
+    const shown =
+      name === 'settings.set' ? await olga.get(`${desk}/settings?key=session.duration&value=10d`) : undefined
+    t.ok((shown?.text ?? (await everywhere())).includes(`/admin/do/${name}"`), `${name} has a form`)
+    const { status, location, text } = await send(olga, name, words(samples(bob)[name] ?? {}), `/users/${bob}`)
+    t.ok(status === 303 || status === 200 || status === 409, `${name}: ${status} ${text.slice(0, 400)}`)
+    if (status === 303) t.match(location, new RegExp(`done=${name}$`), name)
+    await house.house.identity.accounts.activate(bob)
+  }
+  const code = await send(olga, 'user.recovery-code', { user: bob }, `/users/${bob}`)
+  t.match(code, { status: 200, text: /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/ })
+})
+
+t.test('what is sensitive asks for the password again when it is a while ago, and leads back', async (t) => {
+  let ahead = 0
+  const house = await startHouse(t, { yaml, now: () => Date.now() + ahead })
+  await house.addUser('olga', { role: 'owner' })
+  await house.addUser('bob')
+  const olga = await seated(house, 'olga')
+  const bob = await idOf(house, 'bob')
+  ahead = 16 * 60_000
+  const asked = await send(olga, 'user.deactivate', { user: bob })
+  t.match(asked, { status: 303, location: /account\/prove\?return=/ })
+  t.match(await house.house.identity.accounts.find(bob), { status: 'active' })
+  const proven = await olga.fillIn(asked.location ?? '', { password: housePassword }, '/account/prove')
+  t.match(proven, { status: 303, location: new RegExp(`/admin/users/${bob}\\?done=proven$`) })
+  t.match(await send(olga, 'user.deactivate', { user: bob }), { status: 303, location: /done=user.deactivate/ })
+  t.match(await house.house.identity.accounts.find(bob), { status: 'deactivated' })
+  t.match(await send(olga, 'user.deactivate', { user: await idOf(house, 'olga') }), { status: 403 })
+})
+
+t.test('a setting that would lock everybody out is refused; the preview says whom a change touches', async (t) => {
+  const house = await startHouse(t, { yaml })
+  await house.addUser('olga', { role: 'owner' })
+  const olga = await seated(house, 'olga')
+  const set = (key: string, value: string) => send(olga, 'settings.set', { key, value })
+  t.match(await set('networks', '[{ range: [127.0.0.0/8, "::1/128"], access: deny }]'), {
+    status: 409,
+    text: /lock you out/,
+  })
+  t.match(await set('networks', '[{ range: [192.0.2.0/24], access: allow }]'), { status: 409, text: /lock you out/ })
+  t.equal((await set('secondFactor.unenrolled', 'recovery-code')).status, 303)
+  t.match(await set('secondFactor.required', 'everyone'), { status: 409, text: /no owner has a second factor/ })
+  t.match(await olga.get(`${desk}/settings?key=secondFactor.required&value=everyone`), { text: /It touches 1 of 1/ })
+})
