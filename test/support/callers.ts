@@ -72,7 +72,7 @@ export function fetchIn(page: Page): Caller {
 }
 
 async function run(program: string, args: readonly string[]): Promise<string> {
-  const child = spawn(program, args, { timeout: 60_000 })
+  const child = spawn(program, args, { timeout: 300_000 })
   child.stdin.end()
   const [out, complaints, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${complaints}`)

@@ -109,7 +109,8 @@ export async function runGatelodge(
   const env = { ...process.env, NODE_NO_WARNINGS: '1', ...environment }
   const child = spawn(process.execPath, [main, ...args], {
     env,
-    timeout: 30_000,
+    // Of a command that hangs; on a machine that runs other tests meanwhile a start alone takes seconds.
+    timeout: 120_000,
     ...(cwd === undefined ? {} : { cwd }),
   })
   child.stdin.on('error', () => {})

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 export async function until<Value>(
   what: string,
   ask: () => Value | Promise<Value>,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<Exclude<Value, undefined | false>> {
   const deadline = performance.now() + deadlineMs
   for (;;) {

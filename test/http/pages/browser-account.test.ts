@@ -158,7 +158,7 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
   )
 })
 
-t.test('the account page without JavaScript', { skip: skipWithoutChromium(), timeout: 60_000 }, async (t) => {
+t.test('the account page without JavaScript', { skip: skipWithoutChromium(), timeout: 300_000 }, async (t) => {
   const house = await lodge(t)
   await house.addUser('ada.lovelace')
   const { page, complaints } = await openWindow(await launchChromium(t), { javaScriptEnabled: false })

@@ -161,7 +161,7 @@ t.test('the pages nobody hopes to see', { skip: skipWithoutChromium(), timeout: 
 
 t.test(
   'an application that sends people on to another site',
-  { skip: skipWithoutChromium(), timeout: 60_000 },
+  { skip: skipWithoutChromium(), timeout: 300_000 },
   async (t) => {
     const house = await lodge(t)
     await house.addUser('ada.lovelace')
@@ -185,7 +185,7 @@ t.test(
   },
 )
 
-t.test('everything without JavaScript', { skip: skipWithoutChromium(), timeout: 60_000 }, async (t) => {
+t.test('everything without JavaScript', { skip: skipWithoutChromium(), timeout: 300_000 }, async (t) => {
   const house = await lodge(t)
   await house.addUser('ada.lovelace')
   const { page, complaints } = await openWindow(await launchChromium(t), { javaScriptEnabled: false })

@@ -36,7 +36,7 @@ const works = (store: Store, key: string) =>
     () => false,
   )
 
-t.test('the master that Sentinels name is followed when another takes over', { skip, timeout: 90_000 }, async (t) => {
+t.test('the master that Sentinels name is followed when another takes over', { skip, timeout: 400_000 }, async (t) => {
   const master = await startRedis(t)
   const replica = await startRedis(t, ['--replicaof', '127.0.0.1', String(master.port)])
   const port = await freePort()
@@ -84,7 +84,7 @@ sentinel failover-timeout people 3000
   t.ok(await second.get('{gatelodge}:value:after'))
 })
 
-t.test('in a cluster the keys are followed from node to node', { skip, timeout: 60_000 }, async (t) => {
+t.test('in a cluster the keys are followed from node to node', { skip, timeout: 400_000 }, async (t) => {
   const options = (directory: string) => [
     '--cluster-enabled',
     'yes',
