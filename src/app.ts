@@ -39,6 +39,7 @@ import { OwnerMails } from './messages/owner-mails.js'
 import { DayCounts } from './operations/day-counts.js'
 import { Desk } from './operations/desk.js'
 import { Idempotency } from './operations/idempotency.js'
+import { sayingUnavailable } from './plugin-host/saying-unavailable.js'
 import { PluginHost } from './plugin-host.js'
 
 /** What everything is given instead of reading it from the world. */
@@ -81,7 +82,7 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
   const passwords = new PasswordPool()
   const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords })
   try {
-    const store = await plugins.load('stores', config.store)
+    const store = sayingUnavailable(await plugins.load('stores', config.store))
     plugins.useStore(store)
     // Before the second factors: those that send by mail and name no transport of their own use this one.
     const mail = config.mail && (await plugins.load('mail-transports', config.mail))
@@ -198,7 +199,7 @@ export async function buildGateway(
   await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
   await server.register(jwks, { prefix, keys: applications.wantAssertions ? keys : undefined })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })
-  const formTokens = new FormTokens(installation.formKey, now)
+  const formTokens = new FormTokens(installation, now)
   const waysIn = { signIn, linkSignIn, helpDesk, devices, backupCodes, sealed }
   const parts = { ...look, cookies, formTokens, sessions, ...waysIn, own, notMe, secondFactors, entrance, desk }
   await server.register(pages, { prefix, parts })

@@ -18,6 +18,12 @@ export type FormPurpose =
   | 'backup-codes'
   | 'admin'
 
+/** Asked at each use: the key is another after the store was lost. */
+export interface FormKeys {
+  /** Shared by all gateways of one installation. */
+  readonly formKey: KeyObject
+}
+
 const LIFETIME_SECONDS = 12 * 60 * 60
 
 /**
@@ -25,12 +31,11 @@ const LIFETIME_SECONDS = 12 * 60 * 60
  * the time and an HMAC-SHA-256 over purpose, time and cookie value, so every gateway with the same key can check it.
  */
 export class FormTokens {
-  readonly #key: KeyObject
+  readonly #keys: FormKeys
   readonly #now: () => number
 
-  /** @param key shared by all gateways of one installation */
-  constructor(key: KeyObject, now: () => number) {
-    this.#key = key
+  constructor(keys: FormKeys, now: () => number) {
+    this.#keys = keys
     this.#now = now
   }
 
@@ -52,6 +57,6 @@ export class FormTokens {
   }
 
   #sign(purpose: FormPurpose, time: string, cookie: string): Buffer {
-    return createHmac('sha256', this.#key).update(`${purpose}\n${time}\n${cookie}`).digest()
+    return createHmac('sha256', this.#keys.formKey).update(`${purpose}\n${time}\n${cookie}`).digest()
   }
 }

@@ -190,6 +190,7 @@ export async function openIdentity(given: {
     },
     close: () => {
       settings.close()
+      installation.close()
       epoch.close()
     },
   }

@@ -1,4 +1,4 @@
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { createSecretKey, type KeyObject, randomBytes, randomInt } from 'node:crypto'
 import type { Store } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
 import { type ClearRule, withRule } from './clearing.js'
@@ -21,31 +21,48 @@ export type Standing = Pick<InstallationRecord, 'generation' | 'cleared'>
 export class Installation {
   readonly #records: Records<InstallationRecord>
   readonly #epoch: Epoch
-  /** Signs form tokens; the same in every process and after every restart. */
-  readonly formKey: KeyObject
+  readonly #unsubscribe: () => void
+  #formKey: { readonly text: string; readonly key: KeyObject }
 
   private constructor(records: Records<InstallationRecord>, epoch: Epoch, formKey: string) {
     this.#records = records
     this.#epoch = epoch
-    this.formKey = createSecretKey(formKey, 'base64url')
+    this.#formKey = readKey(formKey)
+    this.#unsubscribe = epoch.onChange(() => void this.standing().catch(() => undefined))
   }
 
   static async open({ store, epoch }: { store: Store; epoch: Epoch }): Promise<Installation> {
     const records = new Records<InstallationRecord>(store, '')
-    await records.add(KEY, { generation: 1, formKey: randomBytes(32).toString('base64url') })
-    const record = await records.get(KEY)
-    if (record === undefined) throw new GatelodgeError('store.unavailable')
+    const record = await findOrMake(records, randomBytes(32).toString('base64url'))
     return new Installation(records, epoch, record.formKey)
+  }
+
+  /** Signs form tokens; the same in every process and after every restart. */
+  get formKey(): KeyObject {
+    return this.#formKey.key
   }
 
   async generation(): Promise<number> {
     return (await this.standing()).generation
   }
 
+  /**
+   * A store that lost the record, as one that was restarted empty, gets another: nothing opened before holds any more, for
+   * nobody knows what of it was cleared, and forms that people have before them go on.
+   */
   async standing(): Promise<Standing> {
-    const record = await this.#records.get(KEY)
-    // Without the record nobody knows which sessions were cleared, so none counts.
-    if (record === undefined) throw new GatelodgeError('store.unavailable')
+    const record = (await this.#records.get(KEY)) ?? (await this.#beginAnew())
+    if (record.formKey !== this.#formKey.text) this.#formKey = readKey(record.formKey)
+    return record
+  }
+
+  close(): void {
+    this.#unsubscribe()
+  }
+
+  async #beginAnew(): Promise<InstallationRecord> {
+    const record = await findOrMake(this.#records, this.#formKey.text)
+    await this.#epoch.raise()
     return record
   }
 
@@ -70,6 +87,18 @@ export class Installation {
     await this.#records.change(KEY, (record) => record && { ...record, generation: record.generation + 1 })
     await this.#epoch.raise()
   }
+}
+
+/** The generation is drawn, not 1: one that held before a record was lost must never hold again. */
+async function findOrMake(records: Records<InstallationRecord>, formKey: string): Promise<InstallationRecord> {
+  await records.add(KEY, { generation: randomInt(1, 2 ** 47), formKey })
+  const record = await records.get(KEY)
+  if (record === undefined) throw new GatelodgeError('store.unavailable')
+  return record
+}
+
+function readKey(text: string) {
+  return { text, key: createSecretKey(text, 'base64url') }
 }
 
 const KEY = 'installation'

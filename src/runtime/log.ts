@@ -1,10 +1,11 @@
 import { type LevelWithSilent, type Logger, pino } from 'pino'
+import { type LogOutput, pipedOutput } from './log-output.js'
 
 /**
  * The operator's log: JSON lines on standard output. Nothing that could carry a secret is ever handed to it whole
  * (no request, no header list, no body), and errors are written without what hangs on them.
  */
-export function createLog(level: LevelWithSilent, destination?: { write(line: string): void }): Logger {
+export function createLog(level: LevelWithSilent, destination: LogOutput | undefined = pipedOutput()): Logger {
   const options = {
     level,
     base: null,

@@ -36,16 +36,22 @@ t.test('a form of our own is known by what browsers say about it', async (t) => 
 t.test('a form token is worth something in one browser, for one purpose, for half a day', async (t) => {
   let now = 1_700_000_000_000
   const key = createSecretKey(randomBytes(32))
-  const tokens = new FormTokens(key, () => now)
+  const tokens = new FormTokens({ formKey: key }, () => now)
   const token = tokens.issue('sign-in', 'cookie')
 
   t.ok(tokens.check(token, 'sign-in', 'cookie'))
-  t.ok(new FormTokens(key, () => now).check(token, 'sign-in', 'cookie'), 'on another gateway with the same key')
+  t.ok(
+    new FormTokens({ formKey: key }, () => now).check(token, 'sign-in', 'cookie'),
+    'on another gateway with the same key',
+  )
   t.notOk(tokens.check(token, 'verify', 'cookie'), 'for another purpose')
   t.notOk(tokens.check(token, 'sign-in', 'other'), 'in another browser')
   t.notOk(tokens.check(token, 'sign-in', undefined), 'without a cookie')
   t.notOk(tokens.check(token, 'sign-in', ''), 'with an empty cookie')
-  t.notOk(new FormTokens(createSecretKey(randomBytes(32)), () => now).check(token, 'sign-in', 'cookie'), 'another key')
+  t.notOk(
+    new FormTokens({ formKey: createSecretKey(randomBytes(32)) }, () => now).check(token, 'sign-in', 'cookie'),
+    'another key',
+  )
 
   const [time = '', signature = ''] = token.split('.')
   const later = (Number.parseInt(time, 36) + 3600).toString(36)

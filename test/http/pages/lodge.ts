@@ -103,7 +103,7 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
     parts: {
       ...look,
       cookies,
-      formTokens: new FormTokens(createSecretKey(randomBytes(32)), now),
+      formTokens: new FormTokens({ formKey: createSecretKey(randomBytes(32)) }, now),
       sessions,
       signIn: house.signIn,
       linkSignIn: house.linkSignIn,

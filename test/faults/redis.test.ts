@@ -1,0 +1,227 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createClient } from '@keyv/redis'
+import t, { type Test } from 'tap'
+import { application } from '../http/front-door.js'
+import { freePort } from '../support/free-port.js'
+import { runGatelodge } from '../support/gateway.js'
+import { housePassword, type OpenHouse, signIn, startHouse } from '../support/house.js'
+import { until } from '../support/poll.js'
+import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { formOf, Visitor } from '../support/visitor.js'
+import { quickest, tell, timed } from './table.js'
+
+/** What users see of a Redis that is in trouble. Users come from a file, so that an empty store does not forget them. */
+
+const skip = skipWithoutRedis() && 'skipped: redis-server is not installed (apt-get install redis-server)'
+
+t.setTimeout(300_000)
+
+/** Rules with something for everybody and something for those signed in. */
+const rules = '[{ path: /public/**, access: public }]'
+
+async function gatewaysOn(t: Test, url: string, count: number): Promise<readonly OpenHouse[]> {
+  const app = await application(t, (request, response) => {
+    request.resume()
+    response.end(`for ${request.headers['remote-user'] ?? 'everybody'}`)
+  })
+  const home = await temporaryDirectory(t)
+  const users = join(home, 'users')
+  await writeFile(users, `ann:${await bcryptOf(housePassword)}\n`)
+  const yaml = `
+publicUrl: http://localhost
+sites: [{ upstream: "${app.url}", identity: remote-user, rules: ${rules} }]
+users: { use: htpasswd, file: "${users}" }
+store: { use: redis, url: "${url}" }
+`
+  const houses: OpenHouse[] = []
+  for (let index = 0; index < count; index += 1) {
+    houses.push(await startHouse(t, { yaml, directory: join(home, String(index)) }))
+  }
+  return houses
+}
+
+/** As the program htpasswd writes it. */
+async function bcryptOf(password: string): Promise<string> {
+  const { hash: bcrypt } = await import('bcryptjs')
+  return bcrypt(password, 4)
+}
+
+async function signedIn(house: OpenHouse): Promise<Visitor> {
+  const visitor = house.visitor()
+  const answer = await signIn(visitor, 'ann')
+  if (answer.status !== 303) throw new Error(`${answer.status} ${answer.text}`)
+  return visitor
+}
+
+/** A request of a program in a session: no redirects. */
+const asked = (visitor: Visitor, path = '/x') => visitor.send('GET', path, { headers: { accept: 'application/json' } })
+
+async function control(t: Test, url: string) {
+  const client = createClient({ url })
+  client.on('error', () => {})
+  await client.connect()
+  t.teardown(() => client.destroy())
+  return client
+}
+
+t.test('Redis is frozen and goes on: no within a second or so, and the sessions are as before', { skip }, async (t) => {
+  const redis = await startRedis(t)
+  t.teardown(() => redis.thaw())
+  const [house] = await gatewaysOn(t, redis.url, 1)
+  if (house === undefined) throw new Error('one was started')
+  const ann = await signedIn(house)
+  t.equal((await asked(ann)).text, 'for ann')
+  redis.freeze()
+  await until('the silence to be noticed', async () => (await asked(ann)).status === 503, 30_000)
+  const no = await quickest(5, () => asked(ann))
+  t.equal(no.value.status, 503)
+  t.match(no.value.headers['retry-after'], /^\d+$/)
+  t.ok(no.ms < 1000, `no came after ${no.ms} ms`)
+  const open = await quickest(5, () => asked(house.visitor(), '/public/x'))
+  t.equal(open.value.text, 'for everybody', 'what needs nobody goes on')
+  t.ok(open.ms < 1000)
+  t.equal((await house.visitor().get('/.gatelodge/readyz')).status, 503)
+  t.equal((await house.visitor().get('/.gatelodge/healthz')).status, 200)
+  redis.thaw()
+  const back = await timed(() => until('the session', async () => (await asked(ann)).text === 'for ann', 60_000))
+  tell(t, {
+    fault: 'Redis frozen (SIGSTOP)',
+    saw: '503 with Retry-After; public pages 200; then as before',
+    answerMs: no.ms,
+    recoverMs: back.ms,
+  })
+})
+
+t.test(
+  'Redis is gone and comes back empty: nobody is let in by what was, everybody signs in again',
+  { skip },
+  async (t) => {
+    const redis = await startRedis(t)
+    const houses = await gatewaysOn(t, redis.url, 2)
+    const [one, two] = houses
+    if (one === undefined || two === undefined) throw new Error('two were started')
+    const ann = await signedIn(one)
+    const there = new Visitor(t, two.url)
+    for (const [name, value] of ann.cookies) there.cookies.set(name, value)
+    t.equal((await asked(there)).text, 'for ann', 'a session holds on both')
+    await redis.stop()
+    await until('the loss to be noticed', async () => (await asked(ann)).status === 503, 30_000)
+    const no = await quickest(5, () => asked(ann))
+    t.equal(no.value.status, 503)
+    t.ok(no.ms < 1000, `no came after ${no.ms} ms`)
+    t.equal((await asked(one.visitor(), '/public/x')).status, 200)
+    await redis.start()
+    const again = await timed(() => until('an answer', async () => (await asked(ann)).status !== 503, 60_000))
+    await until('the other as well', async () => (await asked(there)).status !== 503, 60_000)
+    t.equal((await asked(ann)).status, 401, 'the session is not known any more')
+    t.equal((await asked(there)).status, 401)
+
+    const next = await signedIn(one)
+    t.equal((await asked(next)).text, 'for ann', 'without a restart')
+    const beside = new Visitor(t, two.url)
+    for (const [name, value] of next.cookies) beside.cookies.set(name, value)
+    t.equal((await asked(beside)).text, 'for ann', 'and on the other')
+    t.equal((await asked(ann)).status, 401)
+    // A form of one is taken by the other, so both sign with one key.
+    const page = await one.visitor().get('/.gatelodge/sign-in')
+    const across = new Visitor(t, two.url)
+    for (const line of [page.headers['set-cookie'] ?? []].flat()) {
+      const [name = '', value = ''] = (line.split(';')[0] ?? '').split(/=(.*)/s)
+      across.cookies.set(name, value)
+    }
+    const fields = { ...formOf(page.text).fields, username: 'ann', password: housePassword }
+    t.equal((await across.post('/.gatelodge/sign-in', fields)).status, 303)
+    await signedIn(two)
+    // One that starts now joins them.
+    const [three] = await gatewaysOn(t, redis.url, 1)
+    t.ok(three?.house.identity.installation.formKey.equals(one.house.identity.installation.formKey))
+    tell(t, {
+      fault: 'Redis gone, and back empty',
+      saw: '503 with Retry-After; public pages 200; then 401, and everybody signs in again',
+      answerMs: no.ms,
+      recoverMs: again.ms,
+    })
+  },
+)
+
+t.test('only the record of the installation is lost: what was cleared before stays cleared', { skip }, async (t) => {
+  const redis = await startRedis(t)
+  const [house] = await gatewaysOn(t, redis.url, 1)
+  if (house === undefined) throw new Error('one was started')
+  const client = await control(t, redis.url)
+  const before = await signedIn(house)
+  await house.house.identity.sessions.clear()
+  t.equal((await asked(before)).status, 401)
+  const ann = await signedIn(house)
+  await client.del('{gatelodge}:value:installation')
+  await house.house.identity.epoch.raise()
+  t.equal((await asked(before)).status, 401)
+  t.equal((await asked(ann)).status, 401, 'nobody knows what was cleared meanwhile')
+  t.equal((await asked(await signedIn(house))).text, 'for ann')
+  t.equal((await asked(before)).status, 401)
+})
+
+t.test(
+  'Redis takes no writes: who is signed in goes on, nobody signs in, then all is as before',
+  { skip },
+  async (t) => {
+    const redis = await startRedis(t)
+    const [house] = await gatewaysOn(t, redis.url, 1)
+    if (house === undefined) throw new Error('one was started')
+    const client = await control(t, redis.url)
+    const ann = await signedIn(house)
+    const dead = String(await freePort())
+    const faults = [
+      {
+        fault: 'Redis full (OOM)',
+        begin: () => client.configSet('maxmemory', '1'),
+        end: () => client.configSet('maxmemory', '0'),
+        sessions: 200,
+      },
+      {
+        fault: 'Redis a read-only replica',
+        begin: () => client.sendCommand(['REPLICAOF', '127.0.0.1', dead]),
+        end: () => client.sendCommand(['REPLICAOF', 'NO', 'ONE']),
+        // Another is the one to be written to by now, and may know of sessions that ended: this one is left.
+        sessions: 503,
+      },
+    ]
+    for (const { fault, begin, end, sessions } of faults) {
+      const page = await house.visitor().get('/.gatelodge/sign-in')
+      t.equal(page.status, 200)
+      await begin()
+      const tried = () => signIn(house.visitor(), 'ann')
+      const no = await quickest(3, () => tried().catch(() => undefined))
+      t.equal(no.value?.status, 503, fault)
+      t.equal(no.value?.headers['set-cookie']?.includes('gatelodge=') ?? false, false)
+      t.ok(no.ms < 1000, `${fault}: no came after ${no.ms} ms`)
+      t.equal((await asked(ann)).status, sessions, fault)
+      t.equal((await asked(house.visitor(), '/public/x')).status, 200)
+      await end()
+      const back = await timed(() => until('a sign-in', async () => (await tried()).status === 303, 60_000))
+      await until('the session', async () => (await asked(ann)).text === 'for ann', 60_000)
+      tell(t, {
+        fault,
+        saw: `sign-in 503 with Retry-After; who is signed in ${sessions}; public pages 200; then as before`,
+        answerMs: no.ms,
+        recoverMs: back.ms,
+      })
+    }
+  },
+)
+
+t.test('Redis is down at the start: the gateway says so and ends', { skip }, async (t) => {
+  const home = await temporaryDirectory(t)
+  const config = join(home, 'gatelodge.yaml')
+  const [port, redis] = [await freePort(), await freePort()]
+  await writeFile(
+    config,
+    `listen: 127.0.0.1:${port}\nsites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: redis, url: "redis://127.0.0.1:${redis}" }\n`,
+  )
+  const ended = await timed(() => runGatelodge(['start', '--config', config]))
+  t.equal(ended.value.code, 1, ended.value.stderr)
+  t.match(`${ended.value.stdout}${ended.value.stderr}`, /Redis at 127\.0\.0\.1:\d+ cannot be reached/)
+  tell(t, { fault: 'Redis down at the start', saw: 'the gateway ends with code 1 and says why', answerMs: ended.ms })
+})
