@@ -1,10 +1,8 @@
-import type { AddressInfo } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import Fastify from 'fastify'
-import { ready } from '../child.js'
 
-/** @fastify/http-proxy as it comes: what everything here is measured by. */
+/** @fastify/http-proxy as it comes: what everything here is measured by. `bare-proxy <port> <upstream port>`. */
+const [port, upstreamPort] = process.argv.slice(2)
 const fastify = Fastify()
-await fastify.register(httpProxy, { upstream: `http://127.0.0.1:${process.argv[2]}` })
-await fastify.listen({ port: 0, host: '127.0.0.1' })
-ready((fastify.server.address() as AddressInfo).port)
+await fastify.register(httpProxy, { upstream: `http://127.0.0.1:${upstreamPort}` })
+await fastify.listen({ port: Number(port), host: '127.0.0.1' })

@@ -1,8 +1,6 @@
-import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
-import { ready } from '../child.js'
 
+/** `fastify-hello <port>`. */
 const fastify = Fastify()
 fastify.get('/*', async () => ({ hello: 'world' }))
-await fastify.listen({ port: 0, host: '127.0.0.1' })
-ready((fastify.server.address() as AddressInfo).port)
+await fastify.listen({ port: Number(process.argv[2]), host: '127.0.0.1' })

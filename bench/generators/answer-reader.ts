@@ -1,0 +1,28 @@
+const headEnd = Buffer.from('\r\n\r\n')
+
+/** Reads small whole answers, one after the other, without a parser of headers: it must cost less than what is measured. */
+export class AnswerReader {
+  readonly #onAnswer: (status: number) => void
+  #received: Buffer = Buffer.alloc(0)
+
+  constructor(onAnswer: (status: number) => void) {
+    this.#onAnswer = onAnswer
+  }
+
+  take(chunk: Buffer): void {
+    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+    const end = this.#received.indexOf(headEnd)
+    if (end < 0) return
+    const head = this.#received.toString('latin1', 0, end)
+    const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0)
+    if (this.#received.length < end + 4 + length) return
+    this.#received = Buffer.alloc(0)
+    this.#onAnswer(Number(head.slice(9, 12)))
+  }
+}
+
+/** One request to that path for each of the cookies and the like, ready to be written. */
+export function requestsOf({ path, headers }: { path: string; headers: readonly string[] }): Buffer[] {
+  const head = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n`
+  return headers.map((lines) => Buffer.from(`${head}${lines}\r\n`))
+}
