@@ -23,8 +23,8 @@ import type { Figures, Measurement } from './measurement.js'
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string' },
-    /** Words, separated by commas: budgets that have one of them in their name. */
-    only: { type: 'string' },
+    /** Words, separated by commas: budgets that have one of them in their name. Can be given again. */
+    only: { type: 'string', multiple: true },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -33,7 +33,7 @@ const rounds = Number(values.rounds ?? (quick ? 1 : 6))
 const extent: Extent = quick
   ? { requests: 6000, warmup: 4000, connections: 64, seconds: 2 }
   : { requests: 20_000, warmup: 10_000, connections: 64, seconds: 4 }
-const words = values.only?.toLowerCase().split(',')
+const words = values.only?.flatMap((list) => list.toLowerCase().split(/, *(?!\d{3})/))
 const budgets: readonly Budget[] = [
   ...cost,
   ...webSocket,
@@ -42,7 +42,7 @@ const budgets: readonly Budget[] = [
   ...workers,
   ...besideSignIns,
   ...beginning,
-].filter(({ name }) => words?.some((word) => name.toLowerCase().includes(word.trim())) ?? true)
+].filter(({ name }) => words?.some((word) => name.toLowerCase().includes(word)) ?? true)
 
 if (process.platform !== 'linux') throw new Error('The bench reads what processes cost from /proc: it runs on Linux.')
 const [processor] = cpus()

@@ -14,9 +14,11 @@ function capacityOf(workers: number): Figure {
     name,
     run: (ground) =>
       on(ground, side, async ({ program, headers }) => {
-        const { connections, warmup, requests } = ground.extent
+        // As many for each of them as for one alone.
+        const connections = ground.extent.connections * workers
+        const requests = ground.extent.requests * workers
         const order = { kind: 'closed' as const, port: program.port, path: side.path, headers, connections }
-        await ground.generator.send({ ...order, requests: warmup * workers })
+        await ground.generator.send({ ...order, requests: ground.extent.warmup * workers })
         const before = program.cpuSecondsEach()
         const { milliseconds } = await ground.generator.send({ ...order, requests })
         const spent = [...program.cpuSecondsEach()].map(([pid, seconds]) => seconds - (before.get(pid) ?? 0))

@@ -82,7 +82,9 @@ export class Attempts {
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
     // Whichever of the two this try was the last of; both is rare, and the longer one is worth writing down.
     const failures = kept?.failures ?? 0
-    return { ...allowed(now, Math.max(delayMs(failures), (network.blocksSeconds ?? 0) * 1000)), failures }
+    const spent = allowed(now, Math.max(delayMs(failures), (network.blocksSeconds ?? 0) * 1000))
+    // The network's own receipt: its try is found again by its time, and some passed since.
+    return { ...spent, receipt: network.receipt, failures }
   }
 
   /** The password was right: the account's failures are forgotten, and the network gets its one try back. */

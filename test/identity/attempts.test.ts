@@ -73,6 +73,21 @@ t.test('one network: twenty failures in any minute, whatever the names; right pa
   t.equal(judged(), 20 + 1 + 10, 'no twenty at the end of one minute and twenty at the start of the next')
 })
 
+t.test('right passwords do not count, however long the store takes to write a try down', async (t) => {
+  const clock = new Clock()
+  const now = () => {
+    clock.ms += 1
+    return clock.ms
+  }
+  const attempts = new Attempts({ store: await emptyStore(t, clock), now })
+  const attempt = { nameHash: 'name', network: 'net' }
+  for (let n = 0; n < 30; n += 1) {
+    const spend = await attempts.spendPassword(attempt)
+    t.equal(waitOf(spend), 0)
+    if (spend.allowed) await attempts.passwordWasRight(attempt, spend.receipt)
+  }
+})
+
 t.test('a remembered device has a budget of its own', async (t) => {
   const clock = new Clock()
   const attempts = new Attempts({ store: await emptyStore(t, clock), now: clock.now })
