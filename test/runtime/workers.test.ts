@@ -1,13 +1,15 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
 import { type RunningGateway, startGateway } from '../support/gateway.js'
 import { until } from '../support/poll.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { Visitor } from '../support/visitor.js'
 import { edit, logged, slowApplication } from './keeper.js'
 
 // Several processes start here, on machines that run other tests meanwhile.
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const yaml = (upstream: string, more = '') => `
 workers: 2
@@ -91,4 +93,35 @@ t.test('a worker that cannot start at all is said at once', async (t) => {
   const application = await slowApplication(t)
   const failed = startGateway(t, { yaml: yaml(application.url, 'store: { use: redis, url: "redis://127.0.0.1:1" }\n') })
   await t.rejects(failed, /ended with 1[\s\S]*redis/i)
+})
+
+t.test('workers that end at once, again and again, end in a clear error', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const fuse = join(directory, 'fuse')
+  await writeFile(
+    join(directory, 'bomb.mjs'),
+    `import { existsSync } from 'node:fs'
+import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
+export default {
+  kind: 'mail-transports',
+  options: z.strictObject({}),
+  create() {
+    if (existsSync(${JSON.stringify(fuse)})) process.exit(3)
+    return { async send() {} }
+  },
+}
+`,
+  )
+  const application = await slowApplication(t)
+  const gateway = await startGateway(t, { yaml: yaml(application.url, 'mail: { use: ./bomb.mjs }\n'), directory })
+  await until('both workers', () => logged(gateway, 'all workers listen').length > 0)
+  await writeFile(fuse, '')
+  for (const pid of await workersOf(gateway)) process.kill(pid, 'SIGKILL')
+  await until(
+    'the gateway to give up',
+    () => logged(gateway, 'workers end at once, again and again, and none is left').length > 0,
+    240_000,
+  )
+  await until('its last words', () => /Worker \d ended \d times at once/.test(gateway.logs()))
+  t.equal(await gateway.stop(), '1')
 })
