@@ -16,6 +16,7 @@ import { Applications, type ProxySite } from './http/application.js'
 import { Cookies } from './http/cookies.js'
 import { SiteEntrance } from './http/entrance.js'
 import { ErrorAnswers, type MalformedFault } from './http/errors.js'
+import { explainAtDesk } from './http/explain-at-desk.js'
 import { Explainer } from './http/explainer.js'
 import { FormTokens } from './http/form-token.js'
 import { forwardAuth } from './http/forward-auth.js'
@@ -39,6 +40,7 @@ import { OwnerMails } from './messages/owner-mails.js'
 import { DayCounts } from './operations/day-counts.js'
 import { Desk } from './operations/desk.js'
 import { Idempotency } from './operations/idempotency.js'
+import type { SiteView } from './operations/sites.js'
 import { sayingUnavailable } from './plugin-host/saying-unavailable.js'
 import { PluginHost } from './plugin-host.js'
 
@@ -110,7 +112,15 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
     const ownerMails = ownerMailsFor(config, { store, messages, log, now, owners: () => owners(identity, directory) })
     const closeAudit = await openAudit(config, { store, audit, log, now, plugins, ownerMails })
     audit.onRecord(new DayCounts({ store, now }).note)
-    const desk = new Desk({ ...identity, store, directory, secondFactors, audit, messages, now })
+    let explainer: Explainer | undefined
+    const desk = new Desk({
+      ...{ ...identity, store, directory, secondFactors, audit, messages, now },
+      sites: siteViews(config),
+      explain: (request) => {
+        explainer ??= openExplainer({ config, identity })
+        return explainAtDesk(explainer, request, now())
+      },
+    })
 
     const close = async () => {
       // What is on its way to people needs its transport, and the store to be written down in.
@@ -143,7 +153,7 @@ async function openDirectories(plugins: PluginHost, { users }: Config): Promise<
 const SETTLE_MS = 15_000
 
 /** What the file says about access, and what was changed since. */
-function openPolicy({ config, identity: { settings } }: House): Policy<ProxySite> {
+function openPolicy({ config, identity: { settings } }: Pick<House, 'config' | 'identity'>): Policy<ProxySite> {
   const policy = new Policy<ProxySite>(config)
   const follow = () => {
     const { networks, secondFactor } = settings.current()
@@ -155,7 +165,7 @@ function openPolicy({ config, identity: { settings } }: House): Policy<ProxySite
 }
 
 /** For questions about requests that nobody has sent. */
-export function openExplainer(house: House): Explainer {
+export function openExplainer(house: Pick<House, 'config' | 'identity'>): Explainer {
   return new Explainer({ policy: openPolicy(house), prefix: house.config.prefix })
 }
 
@@ -274,6 +284,25 @@ function apiParts({ config, desk, store, identity }: House, entrance: SiteEntran
     client,
     find: administrators({ programs: identity.programs, client, address: (request) => gate.client(request.raw) }),
   }
+}
+
+function siteViews({ sites }: Config): readonly SiteView[] {
+  return sites.map(({ host, path, upstream, line, rules }) => ({
+    ...(host === undefined ? {} : { host }),
+    path,
+    upstream,
+    line,
+    rules: rules.map(({ path, access, line, methods, from, groups, users, clients }) => ({
+      path,
+      access,
+      line,
+      ...(methods === undefined ? {} : { methods: [...methods] }),
+      ...(from === undefined ? {} : { from: [...from] }),
+      ...(groups === undefined ? {} : { groups: [...groups] }),
+      ...(users === undefined ? {} : { users: [...users] }),
+      ...(clients === undefined ? {} : { clients }),
+    })),
+  }))
 }
 
 /** @returns whether it did */

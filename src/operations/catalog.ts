@@ -1,10 +1,12 @@
 import { searchAudit } from './audit.js'
 import { showDay } from './day.js'
 import { listLocks, unlockUser } from './locks.js'
+import { sendTest, showSending } from './messages.js'
 import type { Operation } from './operation.js'
 import { ownerLink } from './owner-link.js'
 import { clearSessions, endSessions, listSessions } from './sessions.js'
 import { previewSetting, setSetting, showSettings, unsetSetting } from './settings.js'
+import { explainRequest, listSites } from './sites.js'
 import { issueToken, listTokens, revokeToken } from './tokens.js'
 import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
 import { listUsers, showUser, userActivity } from './users/look.js'
@@ -44,4 +46,8 @@ export const operations: readonly Operation[] = [
   showDay,
   listLocks,
   unlockUser,
+  showSending,
+  sendTest,
+  listSites,
+  explainRequest,
 ]

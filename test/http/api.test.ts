@@ -56,7 +56,10 @@ function request(name: string, about: string): { door: string; body?: object } |
     delete input[field]
     return encodeURIComponent(value)
   })
-  return door.startsWith('GET ') ? { door } : { door, body: input }
+  if (!door.startsWith('GET ')) return { door, body: input }
+  const query = new URLSearchParams()
+  for (const [field, value] of Object.entries(input)) query.set(field, String(value))
+  return { door: query.size === 0 ? door : `${door}?${query}` }
 }
 
 t.test('every operation by every kind of caller', async (t) => {

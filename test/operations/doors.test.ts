@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import t from 'tap'
 import { addAuditCommands } from '../../src/command-line/audit.js'
+import { addGatewayCommands } from '../../src/command-line/gateway.js'
 import { addSessionCommands } from '../../src/command-line/sessions.js'
 import { addSettingCommands } from '../../src/command-line/settings.js'
 import { addTokenCommands } from '../../src/command-line/tokens.js'
@@ -11,7 +12,14 @@ import { operations } from '../../src/operations/catalog.js'
 /** Every operation has three doors; where one makes no sense, the reason stands in its place. */
 
 const program = new Command('gatelodge')
-for (const add of [addUserCommands, addSessionCommands, addTokenCommands, addSettingCommands, addAuditCommands]) {
+for (const add of [
+  addGatewayCommands,
+  addUserCommands,
+  addSessionCommands,
+  addTokenCommands,
+  addSettingCommands,
+  addAuditCommands,
+]) {
   add(program)
 }
 

@@ -30,6 +30,10 @@ export const table: Readonly<Record<string, Row>> = {
   'audit.search': looks('owner'),
   'day.show': looks('support'),
   'lock.list': looks('support'),
+  'sending.show': looks('support'),
+  'site.list': looks('support'),
+  'site.explain': looks('support'),
+  'sending.test': changes('owner'),
   'lock.end': changes('support', { fresh: true, notSelf: true }),
 }
 
@@ -74,6 +78,10 @@ export function samples(user: string): Readonly<Record<string, object>> {
     'day.show': {},
     'lock.list': {},
     'lock.end': { user },
+    'sending.show': {},
+    'site.list': {},
+    'site.explain': { url: 'http://localhost/', user },
+    'sending.test': { channel: 'email' },
   }
 }
 

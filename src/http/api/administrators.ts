@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { type Address, AddressRangeError, AddressRanges } from '../../access/client-address.js'
 import { Scope } from '../../access/scope.js'
+import { appTokenPrefix } from '../../identity/app-token.js'
 import type { ClientFacts } from '../../identity/client-facts.js'
 import { readAuthorization } from '../../identity/credentials.js'
 import type { Programs } from '../../identity/programs.js'
@@ -17,8 +18,8 @@ export function administrators({ programs, client, address }: Parts): ApiParts['
   return async (request) => {
     const { authorization } = request.headers
     const secret = authorization === undefined ? undefined : readAuthorization(authorization)?.secret
-    if (authorization === undefined || secret === undefined) return undefined
-    // A password opens nothing here, not even that of an API account.
+    // A password opens nothing here, not even that of an API account: so it is not judged, and costs neither hash nor guess.
+    if (authorization === undefined || !secret?.startsWith(appTokenPrefix)) return undefined
     const program = await programs.find(authorization, { client: client(request), mayUsePassword: () => false })
     if (program?.token === undefined) return undefined
     const { token, account } = program

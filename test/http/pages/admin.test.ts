@@ -12,8 +12,20 @@ mail: { use: outbox }
 `
 
 const desk = '/.gatelodge/admin'
-const pages = ['', '/users', '/users/new', '/settings', '/sessions/clear', '/audit', '/audit/export', '/locks']
-const forSupport = ['', '/users', '/locks']
+const pages = [
+  '',
+  '/users',
+  '/users/new',
+  '/settings',
+  '/sessions/clear',
+  '/audit',
+  '/audit/export',
+  '/locks',
+  '/sending',
+  '/sites',
+  '/sites?url=http://localhost/',
+]
+const forSupport = ['', '/users', '/locks', '/sending', '/sites', '/sites?url=http://localhost/']
 
 async function seated(house: OpenHouse, name: string): Promise<Visitor> {
   const visitor = house.visitor()

@@ -4,9 +4,10 @@ import { operations } from '../../../operations/catalog.js'
 import type { PagesParts } from '../parts.js'
 import { Visit } from '../visit.js'
 import { exportAudit, showAudit } from './audit.js'
-import { showDay, showLocks } from './day.js'
+import { showDay, showLocks, showSent } from './day.js'
 import { submit } from './forms.js'
 import { showClear, showSettings } from './settings.js'
+import { showSites } from './sites.js'
 import { showMessageForm, showNewUser, showTokenForm, showUser, showUsers } from './users.js'
 
 type Page = (visit: Visit, user: string) => Promise<FastifyReply>
@@ -24,6 +25,8 @@ export function admin(scope: FastifyInstance, parts: PagesParts): void {
   scope.get('/admin/sessions/clear', on(showClear))
   scope.get('/admin/settings', on(showSettings))
   scope.get('/admin/locks', on(showLocks))
+  scope.get('/admin/sites', on(showSites))
+  scope.get('/admin/sending', on(showSent))
   scope.get('/admin/audit', on(showAudit))
   scope.get('/admin/audit/export', on(exportAudit))
   for (const operation of operations) {

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { showDay as lookAtDay } from '../../../operations/day.js'
 import { counted } from '../../../operations/day-counts.js'
 import { listLocks } from '../../../operations/locks.js'
+import { showSending } from '../../../operations/messages.js'
 import type { Visit } from '../visit.js'
 import { userPage } from './forms.js'
 import { ask, deskData, loadDesk } from './standing.js'
@@ -35,6 +36,15 @@ export async function showLocks(visit: Visit): Promise<FastifyReply> {
     address: visit.own(userPage(lock.id)),
   }))
   return visit.page('admin-locks', { ...deskData(visit, by), locks })
+}
+
+export async function showSent(visit: Visit): Promise<FastifyReply> {
+  const page = '/admin/sending'
+  const { open, by, elsewhere } = await loadDesk(visit, page)
+  if (open === undefined) return elsewhere
+  const result = await ask(visit, showSending, {}, { by, page })
+  if (result.elsewhere !== undefined) return result.elsewhere
+  return visit.page('admin-sending', { ...deskData(visit, by), ...result.done })
 }
 
 /** Heights in a field of 240 by 60, one bar an hour. */

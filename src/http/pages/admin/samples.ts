@@ -61,6 +61,8 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
       { name: 'user directory', isUp: false },
     ],
   }
+  const rule = { path: '/api/**', access: 'password', line: 3, methods: ['GET'], clients: 'api' }
+  const site = { host: 'crm.example.com', path: '/', upstream: 'http://127.0.0.1:1', line: 2, rules: [rule] }
   const audit = { ...base, entries: [], next: undefined, exportAddress: '/' }
   return [
     ['admin', day],
@@ -89,6 +91,10 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     ['admin-settings', settings],
     ['admin-settings', { ...settings, preview: { ...preview, examples: ['ada'] } }],
     ['admin-settings', { ...settings, preview: { ...preview, affected: 0, isMore: false, examples: [] } }],
+    ['admin-sites', { ...base, sites: [site] }],
+    ['admin-sites', { ...support, sites: [site], url: 'http://localhost/', lines: ['allow: sample', 'by line 3'] }],
+    ['admin-sending', { ...base, ...day.sending }],
+    ['admin-sending', { ...support, ...day.sending }],
     ['admin-locks', { ...base, locks: [] }],
     ['admin-locks', { ...base, locks: [{ id: 'a', username: 'ada', minutes: 14, address: '/' }] }],
     ['admin-audit', audit],
