@@ -60,6 +60,7 @@ export const errors = {
     sentence: 'Too many people are signing in at this moment. Try again in a few seconds.',
   },
   'sending.wait': { status: 429, sentence: 'No other code can be sent yet. Wait, then ask for one again.' },
+  overloaded: { status: 503, sentence: 'Too much is going on here at this moment. Try again in a few seconds.' },
   'upgrade.refused': { status: 403, sentence: 'This connection was not opened from a page of this application.' },
   'upgrade.limit': { status: 503, sentence: 'Too many connections are open. Try again later.' },
   'upstream.none': {

@@ -232,6 +232,10 @@ const settings = z
 
 const limits = z.strictObject({
   connections: wholeNumber(16, 1_000_000).default(10_000).describe('Client connections at once.'),
+  connectionsPerAddress: wholeNumber(1, 1_000_000)
+    .exactOptional()
+    .describe('Those of one address, or IPv6 /64, that is no trusted proxy; a quarter of all when left out.'),
+  requests: wholeNumber(1, 1_000_000).default(5_000).describe('Requests under way at once.'),
 })
 
 const log = z.strictObject({

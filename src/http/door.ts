@@ -1,12 +1,26 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { AddressRanges } from '../access/client-address.js'
+import { bareResponse } from './bare-response.js'
+import { Crowd } from './crowd.js'
+import { Pulse } from './pulse.js'
 import { inTurn, nodeOptions } from './server-options.js'
 
 /** What answers at a door: a server that need not listen itself, and how much of what it was given is still under way. */
 interface Behind {
   readonly server: Server
   underWay: number
+}
+
+/** How much is let in at once. */
+export interface DoorLimits {
+  readonly connections: number
+  readonly connectionsPerAddress: number
+  /** Requests under way. */
+  readonly requests: number
+  /** Proxies in front, for which the limit of one address is not meant. */
+  readonly proxies: AddressRanges
 }
 
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
@@ -20,17 +34,34 @@ const lookMs = 50
  */
 export class Door {
   readonly #listeners: Server[] = []
+  readonly #crowd = new Crowd()
+  readonly #pulse: Pulse
+  readonly #prefix: string
+  readonly #onRequest: OnRequest | undefined
   #current: Behind
-  #maxConnections: number
+  #limits: DoorLimits
+  #underWay = 0
   #closing = false
 
-  readonly #onRequest: OnRequest | undefined
-
-  /** `onRequest` is told of every request before it is given on. */
-  constructor(server: Server, maxConnections: number, onRequest?: OnRequest) {
-    this.#onRequest = onRequest
+  /**
+   * @param parts.prefix of our own pages
+   * @param parts.onRequest told of every request before it is given on
+   * @param parts.onBehind told when there is more to do than can be done, and when that is over
+   */
+  constructor(
+    server: Server,
+    limits: DoorLimits,
+    parts: {
+      readonly prefix: string
+      readonly onRequest?: OnRequest | undefined
+      readonly onBehind?: (isBehind: boolean) => void
+    },
+  ) {
+    this.#prefix = parts.prefix
+    this.#onRequest = parts.onRequest
+    this.#pulse = new Pulse(parts.onBehind)
     this.#current = { server, underWay: 0 }
-    this.#maxConnections = maxConnections
+    this.#limits = limits
     this.#adopt(server)
   }
 
@@ -57,11 +88,11 @@ export class Door {
    * From now on requests go to another server. Those under way are left where they are.
    * @returns how many are still under way at the one before, whenever it is asked
    */
-  leadTo(server: Server, maxConnections: number): () => number {
+  leadTo(server: Server, limits: DoorLimits): () => number {
     const before = this.#current
     this.#adopt(server)
-    this.#maxConnections = maxConnections
-    for (const listener of this.#listeners) listener.maxConnections = maxConnections
+    this.#limits = limits
+    for (const listener of this.#listeners) listener.maxConnections = limits.connections
     this.#current = { server, underWay: 0 }
     return () => before.underWay
   }
@@ -77,6 +108,7 @@ export class Door {
     const idle = setInterval(() => this.#closeIdle(), lookMs)
     await Promise.all(this.#listeners.map((listener) => new Promise((resolve) => listener.close(resolve))))
     clearInterval(idle)
+    this.#pulse.stop()
   }
 
   /** Ends every connection, whatever is under way on it. */
@@ -92,11 +124,15 @@ export class Door {
     const listener = createServer(nodeOptions({}), inTurn(this.#give))
     // Node drops fields beyond its count without a word, and with them the length of the body: whoever answers counts.
     listener.maxHeadersCount = 0
-    listener.maxConnections = this.#maxConnections
+    listener.maxConnections = this.#limits.connections
     listener.on('checkContinue', inTurn(this.#give))
-    for (const event of ['checkExpectation', 'connect', 'upgrade', 'clientError']) {
+    for (const event of ['checkExpectation', 'connect', 'clientError']) {
       listener.on(event, (...args) => this.#current.server.emit(event, ...args))
     }
+    listener.on('upgrade', this.#giveUpgrade)
+    listener.on('connection', (socket) => {
+      this.#crowd.enter(socket, this.#limits.connectionsPerAddress, this.#limits.proxies)
+    })
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject)
       listener.listen({ host, port }, () => {
@@ -112,13 +148,36 @@ export class Door {
 
   readonly #give = (request: IncomingMessage, response: ServerResponse): void => {
     const behind = this.#current
+    const isTooMuch = this.#isTooMuch() && !this.#isHealthCheck(request)
     behind.underWay += 1
+    this.#underWay += 1
     response.once('close', () => {
       behind.underWay -= 1
+      this.#underWay -= 1
     })
     this.#onRequest?.(request, response)
     if (this.#closing) response.shouldKeepAlive = false
-    behind.server.emit('request', request, response)
+    behind.server.emit(isTooMuch ? 'overload' : 'request', request, response)
+  }
+
+  /** Browsers open again what was cut, all at once: what cannot be taken is told to come back. */
+  readonly #giveUpgrade = (request: IncomingMessage, socket: Socket & { _httpMessage?: unknown }, head: Buffer) => {
+    const { server } = this.#current
+    if (!this.#isTooMuch() || (socket._httpMessage !== undefined && socket._httpMessage !== null)) {
+      server.emit('upgrade', request, socket, head)
+      return
+    }
+    socket.on('error', () => socket.destroy())
+    server.emit('overload', request, bareResponse(request, socket))
+  }
+
+  #isTooMuch(): boolean {
+    return this.#underWay >= this.#limits.requests || this.#pulse.isBehind
+  }
+
+  /** Asked by those who would otherwise take this gateway away, and make it worse for the others. */
+  #isHealthCheck({ url }: IncomingMessage): boolean {
+    return url === `${this.#prefix}/healthz` || url === `${this.#prefix}/readyz`
   }
 
   /** A connection that is to be read anew comes back here, to whoever is behind the door then. */

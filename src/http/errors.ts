@@ -90,7 +90,9 @@ export class ErrorAnswers {
     asked: Asked = request,
   ): void {
     const facts = this.#facts(error, requestId)
-    if (facts.status >= 500) this.#log.error({ requestId, code: facts.code, err: error }, 'request failed')
+    // In a flood the log would be another: the door says when it begins and ends.
+    if (facts.status >= 500 && facts.code !== 'overloaded')
+      this.#log.error({ requestId, code: facts.code, err: error }, 'request failed')
     if (isMalformed(facts.code)) {
       this.#onMalformed?.({ code: facts.code, requestId, request, peer: request.socket.remoteAddress })
     }

@@ -60,7 +60,8 @@ export class Upstream implements ConnectionKeeper {
     this.#clientIdleMs = settings.clientIdleTimeoutMs ?? 60_000
     this.#concurrency = settings.concurrency ?? 1024
     this.#queue = settings.queue ?? 512
-    this.#queueTimeoutMs = settings.queueTimeoutMs ?? 5000
+    // Where all places are taken for so long, an application hangs: its users hear it, and come back.
+    this.#queueTimeoutMs = settings.queueTimeoutMs ?? 1000
     this.#timer = setInterval(() => this.#look(), lookMs).unref()
   }
 

@@ -109,6 +109,10 @@ export function harden(server: Server, errors: ErrorAnswers, limits: Pick<HttpSe
   server.on('checkExpectation', (request, response) =>
     errors.answer(request, response, new GatelodgeError('request.expectation')),
   )
+  // What the door has no room for.
+  server.on('overload', (request: IncomingMessage, response: ServerResponse) =>
+    errors.answer(request, response, new GatelodgeError('overloaded', { retryAfterSeconds: 2 })),
+  )
   // Without a listener Node closes the connection without a word; with one it listens no more, not even for a reset.
   server.on('connect', (_request, socket) => {
     socket.on('error', () => socket.destroy())

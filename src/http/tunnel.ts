@@ -1,9 +1,10 @@
-import { type IncomingMessage, request as requestHttp, type Server, ServerResponse } from 'node:http'
+import { type IncomingMessage, request as requestHttp, type Server } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
 import { GatelodgeError } from '../errors.js'
 import type { Application, Applications, ProxySite } from './application.js'
+import { bareResponse } from './bare-response.js'
 import type { ErrorAnswers } from './errors.js'
 import { type Gate, isForwardAuth, type Judged } from './gate.js'
 import type { OpenPassage } from './open-passages.js'
@@ -249,15 +250,6 @@ export class Tunnels {
     if (socket.destroyed) return
     this.#parts.errors.answer(request, bareResponse(request, socket), error, requestId)
   }
-}
-
-/** A response on a connection that Node has let go of. It ends the connection. */
-function bareResponse(request: IncomingMessage, socket: Socket): ServerResponse {
-  const response = new ServerResponse(request)
-  response.shouldKeepAlive = false
-  response.assignSocket(socket)
-  response.on('finish', () => socket.destroySoon())
-  return response
 }
 
 function switching(headers: readonly string[]): string {

@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
+import { AddressRanges } from '../access/client-address.js'
 import type { House } from '../app.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
-import { Door } from '../http/door.js'
+import { Door, type DoorLimits } from '../http/door.js'
 import { type Generation, openGeneration } from './generation.js'
 import type { Observer } from './observer.js'
 
@@ -60,7 +61,14 @@ export class Gateway {
     let gateway: Gateway | undefined
     const first = await openGeneration(config, { log, now }, () => gateway?.isStopping ?? false, observer)
     try {
-      const door = new Door(first.server.server, config.limits.connections, observer?.request.bind(observer))
+      const door = new Door(first.server.server, doorLimits(config), {
+        prefix: config.prefix,
+        onRequest: observer?.request.bind(observer),
+        onBehind: (isBehind) => {
+          if (isBehind) log.warn({}, 'more to do than can be done: requests are turned away')
+          else log.info({}, 'caught up: requests are taken again')
+        },
+      })
       const url = await door.listen(config.listen)
       gateway = new Gateway({ observer, log, now, door, first, url })
     } catch (fault) {
@@ -127,7 +135,7 @@ export class Gateway {
   #put(next: Generation): void {
     const before = this.#current
     this.#current = next
-    const underWay = this.#door.leadTo(next.server.server, next.config.limits.connections)
+    const underWay = this.#door.leadTo(next.server.server, doorLimits(next.config))
     this.#retired.add({ generation: before, underWay })
     for (const { generation } of this.#retired) generation.server.passages.open.judgeLike(next.server.passages.open)
     const [oldest] = this.#retired
@@ -153,6 +161,12 @@ export class Gateway {
       .finally(() => this.#closing.delete(closing))
     this.#closing.add(closing)
   }
+}
+
+function doorLimits({ limits, trustedProxies, forwardAuth }: Config): DoorLimits {
+  const { connections, connectionsPerAddress = Math.ceil(connections / 4), requests } = limits
+  const proxies = AddressRanges.parse([...trustedProxies, ...(forwardAuth.peers ?? [])])
+  return { connections, connectionsPerAddress, requests, proxies }
 }
 
 interface Retired {

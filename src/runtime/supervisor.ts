@@ -140,10 +140,11 @@ export class Supervisor {
     return this.#places.filter(({ readyAt }) => readyAt !== undefined)
   }
 
-  /** Connections are counted by each worker for itself. */
+  /** Connections and requests are counted by each worker for itself. */
   #shareOf(config: Config): Config {
-    const connections = Math.ceil(config.limits.connections / this.#places.length)
-    return { ...config, limits: { ...config.limits, connections } }
+    const share = (count: number) => Math.ceil(count / this.#places.length)
+    const { connections, requests } = config.limits
+    return { ...config, limits: { ...config.limits, connections: share(connections), requests: share(requests) } }
   }
 
   async #begin(place: Place): Promise<void> {
