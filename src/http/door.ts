@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { AddressRanges } from '../access/client-address.js'
+import { AddressRanges } from '../access/client-address.js'
 import { bareResponse } from './bare-response.js'
 import { Crowd } from './crowd.js'
 import { Pulse } from './pulse.js'
@@ -19,8 +19,8 @@ export interface DoorLimits {
   readonly connectionsPerAddress: number
   /** Requests under way. */
   readonly requests: number
-  /** Proxies in front, for which the limit of one address is not meant. */
-  readonly proxies: AddressRanges
+  /** Ranges of proxies in front, for which the limit of one address is not meant. */
+  readonly proxies: readonly string[]
 }
 
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
@@ -40,6 +40,7 @@ export class Door {
   readonly #onRequest: OnRequest | undefined
   #current: Behind
   #limits: DoorLimits
+  #proxies: AddressRanges
   #underWay = 0
   #closing = false
 
@@ -62,6 +63,7 @@ export class Door {
     this.#pulse = new Pulse(parts.onBehind)
     this.#current = { server, underWay: 0 }
     this.#limits = limits
+    this.#proxies = AddressRanges.parse(limits.proxies)
     this.#adopt(server)
   }
 
@@ -92,6 +94,7 @@ export class Door {
     const before = this.#current
     this.#adopt(server)
     this.#limits = limits
+    this.#proxies = AddressRanges.parse(limits.proxies)
     for (const listener of this.#listeners) listener.maxConnections = limits.connections
     this.#current = { server, underWay: 0 }
     return () => before.underWay
@@ -131,7 +134,7 @@ export class Door {
     }
     listener.on('upgrade', this.#giveUpgrade)
     listener.on('connection', (socket) => {
-      this.#crowd.enter(socket, this.#limits.connectionsPerAddress, this.#limits.proxies)
+      this.#crowd.enter(socket, this.#limits.connectionsPerAddress, this.#proxies)
     })
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject)

@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import { AddressRanges } from '../access/client-address.js'
 import type { House } from '../app.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
@@ -165,7 +164,7 @@ export class Gateway {
 
 function doorLimits({ limits, trustedProxies, forwardAuth }: Config): DoorLimits {
   const { connections, connectionsPerAddress = Math.ceil(connections / 4), requests } = limits
-  const proxies = AddressRanges.parse([...trustedProxies, ...(forwardAuth.peers ?? [])])
+  const proxies = [...trustedProxies, ...(forwardAuth.peers ?? [])]
   return { connections, connectionsPerAddress, requests, proxies }
 }
 
