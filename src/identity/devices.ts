@@ -1,6 +1,7 @@
 import type { Audit, AuditEvent } from '../audit/audit.js'
 import type { Store } from '../contracts.js'
 import type { Account, Accounts } from './accounts.js'
+import { isAhead } from './ahead.js'
 import { isCleared } from './clearing.js'
 import type { ClientFacts } from './client-facts.js'
 import type { Installation } from './installation.js'
@@ -230,7 +231,7 @@ export class Devices {
 
   async #isAlive(device: RememberedDevice): Promise<boolean> {
     const { accounts, now } = this.#parts
-    if (now() >= this.#expiresAt(device)) return false
+    if (now() >= this.#expiresAt(device) || isAhead(device.rememberedAt, now())) return false
     const account: Account | undefined = await accounts.find(device.accountId)
     if (account?.status !== 'active' || account.generation !== device.generation) return false
     const { rememberedAt: since, site, groups, address } = device

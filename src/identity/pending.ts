@@ -1,4 +1,5 @@
 import type { Json, Store, User } from '../contracts.js'
+import { isAhead } from './ahead.js'
 import { Records } from './records.js'
 import { drawToken, hashOf, isToken } from './secret.js'
 
@@ -67,7 +68,8 @@ export class PendingSignIns {
   async find(token: string | undefined): Promise<PendingSignIn | undefined> {
     if (token === undefined || !isToken(token)) return undefined
     const pending = await this.#records.get(hashOf(token))
-    return pending !== undefined && this.#now() < pending.expiresAt ? pending : undefined
+    const now = this.#now()
+    return pending !== undefined && now < pending.expiresAt && !isAhead(pending.openedAt, now) ? pending : undefined
   }
 
   /**

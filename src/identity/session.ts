@@ -1,5 +1,6 @@
 import type { User } from '../contracts.js'
 import type { Account } from './accounts.js'
+import { isAhead } from './ahead.js'
 import { type ClearRule, isCleared } from './clearing.js'
 import type { ClientFacts } from './client-facts.js'
 
@@ -67,7 +68,7 @@ export function wasCleared(
 
 export function isAlive({ openedAt, seenAt }: Session, settings: SessionSettings, now: number): boolean {
   const { durationSeconds, idleSeconds } = settings
-  if (now >= openedAt + durationSeconds * 1000) return false
+  if (now >= openedAt + durationSeconds * 1000 || isAhead(openedAt, now)) return false
   return idleSeconds === undefined || now < (seenAt ?? openedAt) + idleSeconds * 1000
 }
 
