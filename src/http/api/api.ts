@@ -46,8 +46,12 @@ export async function api(scope: FastifyInstance, { parts }: { parts: ApiParts }
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
   })
   const { prefix, productName: title, version } = parts
-  const document = openApiDocument({ title, version, server: `${prefix}/api/v1` })
-  scope.get('/openapi.json', async () => document)
+  let document: object | undefined
+  scope.get('/openapi.json', async () => {
+    // Made of every schema there is: not before somebody asks, for every start would wait for it.
+    document ??= openApiDocument({ title, version, server: `${prefix}/api/v1` })
+    return document
+  })
   for (const route of apiRoutes) {
     scope.route({
       method: route.method,
