@@ -102,7 +102,7 @@ t.test('the work of a support day', { skip: skipWithoutChromium(), timeout: 400_
   // A forced roll-out, with a preview of whom it touches.
   await olgas.goto(`${desk}/settings`)
   const required = olgas.locator('form', { has: olgas.locator('input[value="secondFactor.required"]') }).first()
-  await required.locator('input[name=value]').fill('everyone')
+  await required.locator('select[name=value]').selectOption('everyone')
   await required.getByRole('button').click()
   await olgas.getByText(/It touches \d+ of \d+/).waitFor()
   await look(t, olgas, 'settings-preview')

@@ -130,6 +130,7 @@ export function samples(
     ['sign-out', always],
     ['sign-out', { ...always, username: undefined }],
     ['account', account],
+    ['account', { ...account, mayAdminister: true }],
     ['account', { ...account, done: 'enrolled', email: 'ada@example.com', mobile: '+15550100' }],
     ['account', { ...account, methods: [{ label: 'One' }, { label: 'Other', setUp: '/' }] }],
     ['account-prove', always],

@@ -18,7 +18,7 @@ export async function showAccount(visit: Visit): Promise<FastifyReply> {
     username,
     email,
     mobile,
-    canChange: own.contact.isPossible(open),
+    mayAdminister: open.account.role === 'owner' || open.account.role === 'support',
     methods: methods(visit, open, user),
   })
 }
