@@ -528,7 +528,9 @@ t.test('a slow provider holds the page for a while only, and the page hears of i
   t.match(await house.signIn.answer(half, code, client()), { outcome: 'session' })
 
   house.later()
+  const before = arrive
   const lost = await begin(house, 'ada')
+  await until('the next one to be handed over', () => arrive !== before)
   house.clock.forward(61)
   t.match((await house.signIn.pending(lost))?.sent?.code, { state: 'unsure' }, 'nobody waits for ever')
   arrive?.()
