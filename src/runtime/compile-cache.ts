@@ -4,7 +4,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * From Node 22.8 on, what was compiled at one start is taken over at the next, which then takes a third less. Kept in a
+ * From Node 22.8 on, what was compiled at one start is taken over at the next, which then takes less. Kept in a
  * directory that this user alone can write: what lies there is run. `NODE_COMPILE_CACHE` names another,
  * `NODE_DISABLE_COMPILE_CACHE=1` does without.
  */
