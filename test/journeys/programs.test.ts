@@ -192,7 +192,7 @@ const refusals: readonly Refusal[] = [
     path: '/fresh',
     as: 'bob',
     status: 401,
-    code: 'sign-in.second-factor-required',
+    code: 'sign-in.reauthentication-required',
     inTheEnd: true,
   },
   { what: 'a rule denies', path: '/closed', as: 'bob', status: 403, code: 'access.denied' },
