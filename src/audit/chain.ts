@@ -53,9 +53,7 @@ export class Chain {
     const done = new Promise<void>((resolve, reject) => {
       this.#waiting.push({ line, resolve, reject })
     })
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined
-    })
+    this.#beginToWrite()
     return done
   }
 
@@ -148,8 +146,23 @@ export class Chain {
 
   #finish(block: PlacedBlock): void {
     this.#unfinished.push(block)
-    this.#finishing ??= this.#finishAll().finally(() => {
+    this.#beginToFinish()
+  }
+
+  /** Between the last look at what waits and the end of the work, more may come: it is looked for once again. */
+  #beginToWrite(): void {
+    if (this.#writing !== undefined || this.#waiting.length === 0) return
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined
+      this.#beginToWrite()
+    })
+  }
+
+  #beginToFinish(): void {
+    if (this.#finishing !== undefined || this.#unfinished.length === 0) return
+    this.#finishing = this.#finishAll().finally(() => {
       this.#finishing = undefined
+      this.#beginToFinish()
     })
   }
 
