@@ -9,6 +9,7 @@ import redis from '../../plugins/stores/redis.js'
 import { Audit, type AuditEntry, type AuditParts, type AuditQuery, type KeptRecord } from '../../src/audit/audit.js'
 import { linkKey } from '../../src/audit/link.js'
 import type { Json, Store } from '../../src/contracts.js'
+import { sayingUnavailable } from '../../src/plugin-host/saying-unavailable.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { until } from '../support/poll.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
@@ -400,4 +401,35 @@ async function change(store: Store, row: Row | undefined, how: (block: Kept) => 
   const [key = '', value] = row ?? []
   await store.set(key, how(value as unknown as Kept) as unknown as Json)
   return true
+}
+
+t.test('an entry asked for at the very end of a write is written, and found', async (t) => {
+  const kept = await build(embedded, { path: await temporaryDirectory(t) }, lentHost())
+  t.teardown(() => kept.close())
+  for (let hops = 0; hops < 24; hops++) {
+    let later: Promise<void> | undefined
+    let audit: Audit | undefined
+    const store: Store = {
+      ...sayingUnavailable(kept),
+      add: async (key: string, value: Json, ttlSeconds?: number) => {
+        const added = await kept.add(key, value, ttlSeconds)
+        if (later === undefined && key.startsWith('audit-chain/')) {
+          later = afterTurns(hops).then(() =>
+            audit?.record({ event: 'session.ended', outcome: 'success', nameHash: `late-${hops}` }),
+          )
+        }
+        return added
+      },
+    }
+    audit = auditOver(store, Date.now).audit
+    await audit.record({ event: 'session.opened', outcome: 'success', nameHash: 'first' })
+    await later
+    await audit.settled()
+    t.equal((await pages(audit, { whose: [`late-${hops}`] })).length, 1, `${hops} turns later`)
+  }
+})
+
+/** So many microtasks later. */
+async function afterTurns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await undefined
 }
