@@ -16,6 +16,20 @@ export function addSettingCommands(program: Command): void {
       ),
     )
   settings
+    .command('preview')
+    .description('say whom a change would touch, and change nothing')
+    .argument('<key>', 'as in session.duration')
+    .argument('<value>', 'as the YAML file would have it')
+    .addOption(config())
+    .addOption(json())
+    .action(
+      exit((key, value, options) =>
+        inHouse(options.config, async (rooms) =>
+          (await runtimeSettings()).settingsPreview(rooms, process, key, value, options),
+        ),
+      ),
+    )
+  settings
     .command('set')
     .description('change a setting on every gateway of this store, from the next request on')
     .argument('<key>', 'as in secondFactor.required')

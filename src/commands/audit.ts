@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { AddressRanges, parseAddress } from '../access/client-address.js'
-import { type Audit, type AuditQuery, type KeptRecord, textOf } from '../audit/audit.js'
-import { nameHash } from '../identity/names.js'
-import { type AtDesk, complain, done, failed, say, type Terminal, wrongUse } from './terminal.js'
+import { type Audit, type KeptRecord, textOf } from '../audit/audit.js'
+import { searchAudit } from '../operations/audit.js'
+import type { AuditView } from '../operations/audit-view.js'
+import { Refusal } from '../operations/operation.js'
+import { type AtDesk, byCommand, complain, done, failed, refusedAt, say, type Terminal, wrongUse } from './terminal.js'
 
 /** The rooms that commands about the audit work on. */
 export interface AuditRooms extends AtDesk {
@@ -56,18 +57,24 @@ export interface SearchOptions {
 export async function auditSearch(rooms: AuditRooms, terminal: Terminal, options: SearchOptions = {}): Promise<number> {
   const { limit = '100', json = false } = options
   if (!/^[1-9]\d{0,6}$/.test(limit)) return complain(terminal, wrongUse, `"${limit}" is no number of entries.`)
-  const query = await queryOf(rooms, options)
+  const query = queryOf(rooms, options)
   if (typeof query === 'string') return complain(terminal, wrongUse, query)
   let left = Number(limit)
   for (let after: string | undefined; ; ) {
-    const page = await rooms.audit.search(query, { limit: Math.min(left, 1000), after })
-    for (const entry of page.entries) say(terminal, json ? JSON.stringify(entry) : sentence(entry))
-    left -= page.entries.length
+    const place = after === undefined ? {} : { after }
+    const page = await rooms.desk.run(searchAudit, { ...query, ...place, limit: Math.min(left, PAGE) }, byCommand)
+    if (page instanceof Refusal) {
+      return page.reason === 'no-address' ? complain(terminal, wrongUse, page.sentence) : refusedAt(terminal, page)
+    }
+    for (const entry of page.items) say(terminal, json ? JSON.stringify(entry) : sentence(entry))
+    left -= page.items.length
     after = page.next
-    if (after === undefined || left <= 0) break
+    if (after === undefined || left <= 0) return done
   }
-  return done
 }
+
+/** As many as the desk hands out at once. */
+const PAGE = 100
 
 /** `audit export`: every entry with its number and hash, one line of JSON each, the oldest first. */
 export async function auditExport(
@@ -120,52 +127,21 @@ export async function auditVerify(
   return code
 }
 
-/** The query, or what is wrong with what was asked for. */
-async function queryOf(rooms: AuditRooms, options: SearchOptions): Promise<AuditQuery | string> {
+/** What is asked of the desk, or what is wrong with what was asked for. */
+function queryOf({ now }: Pick<AuditRooms, 'now'>, options: SearchOptions): object | string {
   const { user, event, outcome, since, until, address } = options
-  const from = since === undefined ? undefined : timeIn(since, rooms.now())
+  const from = since === undefined ? undefined : timeIn(since, now())
   if (since !== undefined && from === undefined) return noTime(since)
-  const to = until === undefined ? undefined : timeIn(until, rooms.now())
+  const to = until === undefined ? undefined : timeIn(until, now())
   if (until !== undefined && to === undefined) return noTime(until)
-  if (outcome !== undefined && !isOutcome(outcome))
-    return `There is no outcome "${outcome}": it is one of ${outcomes.join(', ')}.`
-  const where = address === undefined ? {} : placeOf(address)
-  if (where === undefined) return `"${address}" is neither an address nor a range of addresses.`
   return {
-    ...(user === undefined ? {} : { whose: await idsOf(rooms, user) }),
+    ...(user === undefined ? {} : { who: user }),
     ...(event === undefined ? {} : { event }),
     ...(outcome === undefined ? {} : { outcome }),
-    ...(from === undefined ? {} : { since: from }),
-    ...(to === undefined ? {} : { until: to }),
-    ...where,
+    ...(from === undefined ? {} : { since: new Date(from).toISOString() }),
+    ...(to === undefined ? {} : { until: new Date(to).toISOString() }),
+    ...(address === undefined ? {} : { address }),
   }
-}
-
-/** Under its account, and from before it had one. */
-async function idsOf(rooms: AuditRooms, name: string): Promise<readonly string[]> {
-  const found = await rooms.desk.find(name)
-  return [...(found === undefined ? [] : [found.user.id]), nameHash(name)]
-}
-
-function placeOf(text: string): Pick<AuditQuery, 'address' | 'fits'> | undefined {
-  const one = parseAddress(text)
-  if (one !== undefined) return { address: one.text }
-  try {
-    const ranges = AddressRanges.parse([text])
-    const fits = ({ address }: KeptRecord) => {
-      const from = address === undefined ? undefined : parseAddress(address)
-      return from !== undefined && ranges.has(from)
-    }
-    return { fits }
-  } catch {
-    return undefined
-  }
-}
-
-const outcomes = ['success', 'refused', 'intended', 'failed'] as const
-
-function isOutcome(text: string): text is (typeof outcomes)[number] {
-  return outcomes.some((outcome) => outcome === text)
 }
 
 /** A day or moment in UTC, or how long ago. */
@@ -186,7 +162,7 @@ function noTime(text: string): string {
 const LOOK_MS = 300
 
 /** One line for a person. */
-function sentence(record: KeptRecord): string {
+function sentence(record: KeptRecord | AuditView): string {
   const { time, event, outcome, username, nameHash, address, method, by, reason, details } = record
   const whose = username ?? (nameHash === undefined ? '-' : '(unknown name)')
   const more = [

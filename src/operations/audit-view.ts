@@ -1,13 +1,15 @@
 import { z } from 'zod'
-import type { AuditRecord } from '../audit/audit.js'
+import type { KeptRecord } from '../audit/audit.js'
 
 /** An entry of the audit as it may be shown. */
 export const auditView = z.object({
+  number: z.int().optional().describe('In the chain; entries from before it have none.'),
   time: z.iso.datetime(),
   event: z.string(),
   outcome: z.enum(['success', 'refused', 'intended', 'failed']),
   username: z.string().optional(),
   accountId: z.string().optional(),
+  nameHash: z.string().optional().describe('Stands for a name that was typed and that nobody has.'),
   address: z.string().optional(),
   userAgent: z.string().optional(),
   requestId: z.string().optional(),
@@ -20,10 +22,21 @@ export const auditView = z.object({
 
 export type AuditView = z.output<typeof auditView>
 
-export function entryView(record: AuditRecord): AuditView {
-  const { time, event, outcome, sessionPrefix, details } = record
-  const plain = ['username', 'accountId', 'address', 'userAgent', 'requestId', 'method', 'reason', 'by'] as const
+export function entryView(record: KeptRecord): AuditView {
+  const { number, time, event, outcome, sessionPrefix, details } = record
+  const plain = [
+    'username',
+    'accountId',
+    'nameHash',
+    'address',
+    'userAgent',
+    'requestId',
+    'method',
+    'reason',
+    'by',
+  ] as const
   return {
+    ...(number === undefined ? {} : { number }),
     time,
     event,
     outcome,

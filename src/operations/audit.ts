@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { parseAddress } from '../access/client-address.js'
-import type { AuditQuery } from '../audit/audit.js'
+import { AddressRangeError, AddressRanges, parseAddress } from '../access/client-address.js'
+import type { AuditQuery, KeptRecord } from '../audit/audit.js'
 import { nameHash } from '../identity/names.js'
 import { auditView, entryView } from './audit-view.js'
 import { defineOperation, refuse } from './operation.js'
@@ -20,7 +20,7 @@ export const searchAudit = defineOperation({
       .regex(/^[a-z.*-]{1,60}$/, 'An event is a word like session.opened or admin.*')
       .optional(),
     outcome: z.enum(['success', 'refused', 'intended', 'failed']).optional(),
-    address: z.string().max(64).optional(),
+    address: z.string().max(64).optional().describe('One, or a network like 203.0.113.0/24.'),
     since: day.optional(),
     until: day.optional().describe('A day counts to its end, in UTC.'),
     ...paging,
@@ -28,13 +28,13 @@ export const searchAudit = defineOperation({
   output: pageOf(auditView),
   doors: { page: '/audit', api: 'GET /audit', commandLine: 'audit search' },
   async run({ rooms, input: { who, event, outcome, address, since, until, after, limit } }) {
-    const from = address === undefined ? undefined : parseAddress(address)
-    if (address !== undefined && from === undefined) return refuse(`"${address}" is no address.`)
+    const where = address === undefined ? {} : placeOf(address)
+    if (where === undefined) return refuse(`"${address}" is neither an address nor a network.`, 'no-address')
     const query: AuditQuery = {
       ...(who === undefined ? {} : { whose: await idsOf(rooms, who) }),
       ...(event === undefined ? {} : { event }),
       ...(outcome === undefined ? {} : { outcome }),
-      ...(from === undefined ? {} : { address: from.text }),
+      ...where,
       ...(since === undefined ? {} : { since: Date.parse(since) }),
       ...(until === undefined ? {} : { until: Date.parse(until) + (until.includes('T') ? 0 : DAY_MS) }),
     }
@@ -43,11 +43,28 @@ export const searchAudit = defineOperation({
   },
 })
 
+function placeOf(text: string): Pick<AuditQuery, 'address' | 'fits'> | undefined {
+  const one = parseAddress(text)
+  if (one !== undefined) return { address: one.text }
+  try {
+    const ranges = AddressRanges.parse([text])
+    const fits = ({ address }: KeptRecord) => {
+      const from = address === undefined ? undefined : parseAddress(address)
+      return from !== undefined && ranges.has(from)
+    }
+    return { fits }
+  } catch (error) {
+    if (error instanceof AddressRangeError) return undefined
+    throw error
+  }
+}
+
 const DAY_MS = 24 * 60 * 60_000
 
 /** Under the account, and from before there was one. */
 async function idsOf({ directory, accounts }: DeskRooms, who: string): Promise<readonly string[]> {
   const found = [...(await directory.find({ id: who })), ...(await directory.find({ username: who }))]
   const gone = (await accounts.named(who))?.id
-  return [...found.map(({ id }) => id), ...(gone === undefined ? [] : [gone]), nameHash(who)]
+  // Each once: an entry would be found as often as its id is asked for.
+  return [...new Set([...found.map(({ id }) => id), ...(gone === undefined ? [] : [gone]), nameHash(who)])]
 }

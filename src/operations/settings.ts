@@ -10,13 +10,27 @@ const settingView = z.object({
   value: z.unknown().describe('As the file would have it.'),
   origin: z.enum(['store', 'yaml', 'default']),
   locked: z.boolean().describe('The file forbids anything else than what it says.'),
+  line: z.int().optional().describe('Of the value in the file, where the file has one.'),
   inFile: z.unknown().describe('What holds without the store.'),
+  ignored: z
+    .object({ value: z.unknown(), reason: z.enum(['locked', 'unreadable']) })
+    .optional()
+    .describe('What stands in the store and does not count, and why.'),
   changedBy: z.string().optional(),
   changedAt: z.iso.datetime().optional(),
 })
 
+export type SettingEntry = z.output<typeof settingView>
+
+const settingChange = settingView.extend({
+  changed: z.boolean().describe('Whether it was something else before.'),
+  before: z.unknown().describe('What held until now.'),
+})
+
+export type SettingChange = z.output<typeof settingChange>
+
 const key = z.string().min(1).max(100)
-const value = z.string().min(1).max(8000).describe('As in the file: YAML, or JSON, which is YAML as well.')
+const value = z.string().max(8000).describe('As in the file: YAML, or JSON, which is YAML as well.')
 
 export const showSettings = defineOperation({
   name: 'settings.show',
@@ -39,7 +53,7 @@ export const setSetting = defineOperation({
   event: 'policy.changed',
   writesItself: true,
   input: z.strictObject({ key, value }),
-  output: settingView,
+  output: settingChange,
   doors: { page: '/settings', api: 'PUT /settings/{key}', commandLine: 'settings set' },
   async run({ rooms, input, by }) {
     return (await lockOut(rooms, input, by)) ?? outcome(await rooms.settings.set(input.key, input.value, author(by)))
@@ -54,9 +68,13 @@ export const unsetSetting = defineOperation({
   event: 'policy.changed',
   writesItself: true,
   input: z.strictObject({ key }),
-  output: settingView,
+  output: settingChange,
   doors: { page: '/settings', api: 'DELETE /settings/{key}', commandLine: 'settings unset' },
-  run: async ({ rooms, input, by }) => outcome(await rooms.settings.unset(input.key, author(by))),
+  async run({ rooms, input: { key }, by }) {
+    const inFile = rooms.settings.describe().find((setting) => setting.key === key)?.inFile
+    const then = inFile === undefined ? undefined : { key, value: JSON.stringify(inFile) }
+    return (then && (await lockOut(rooms, then, by))) ?? outcome(await rooms.settings.unset(key, author(by)))
+  },
 })
 
 const preview = z.object({
@@ -76,9 +94,7 @@ export const previewSetting = defineOperation({
   doors: {
     page: '/settings',
     api: 'GET /settings/{key}/preview',
-    commandLine: {
-      none: 'A command is followed by another one that takes it back; who is looked at stands in user list.',
-    },
+    commandLine: 'settings preview',
   },
   async run({ rooms, input: { key, value } }) {
     if (key === 'secondFactor.required' || key === 'secondFactor.unenrolled') return withoutFactor(rooms)
@@ -88,7 +104,7 @@ export const previewSetting = defineOperation({
   },
 })
 
-type Preview = z.output<typeof preview>
+export type Preview = z.output<typeof preview>
 
 /** More takes longer than a page may. */
 const LOOKED = 2000
@@ -152,12 +168,22 @@ async function lockOut(
       return refuse('This would lock you out: from where you are nothing could be reached any more.')
     }
   }
-  const required = key === 'secondFactor.required' ? value : rooms.settings.required
-  const unenrolled = key === 'secondFactor.unenrolled' ? value : rooms.settings.unenrolled
+  const word = wordIn(value)
+  const required = key === 'secondFactor.required' ? word : rooms.settings.required
+  const unenrolled = key === 'secondFactor.unenrolled' ? word : rooms.settings.unenrolled
   if (required !== 'everyone' || unenrolled !== 'recovery-code') return undefined
   const owners = await rooms.accounts.owners.list()
   if (owners.length === 0 || owners.some(({ enrolled }) => enrolled.length > 0)) return undefined
   return refuse('This would lock every owner out: no owner has a second factor. Set one up first.')
+}
+
+/** As the gateway will read it, in quotes or not. */
+function wordIn(text: string): unknown {
+  try {
+    return parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 interface Network {
@@ -201,21 +227,36 @@ function author({ account, client, door }: Actor) {
   return { name: account?.username ?? door, ...(client === undefined ? {} : { client }) }
 }
 
-function outcome(result: SettingOutcome): z.output<typeof settingView> | Refusal {
-  if (result.outcome !== 'refused') return viewOf(result.setting)
+function outcome(result: SettingOutcome): SettingChange | Refusal {
+  if (result.outcome !== 'refused') {
+    const { outcome, setting, before } = result
+    return { ...viewOf(setting), changed: outcome === 'changed', before: before.value }
+  }
   if (result.reason === 'invalid') {
     return new Refusal('operation.input', result.problems.map(({ text }) => text).join('\n\n'), { reason: 'invalid' })
   }
   return refuse(result.sentence, result.reason)
 }
 
-function viewOf({ key, value, origin, locked, inFile, changedBy, changedAt }: SettingView) {
+function viewOf({
+  key,
+  value,
+  origin,
+  locked,
+  line,
+  inFile,
+  ignored,
+  changedBy,
+  changedAt,
+}: SettingView): SettingEntry {
   return {
     key,
     value,
     origin,
     locked,
+    ...(line === undefined ? {} : { line }),
     inFile,
+    ...(ignored === undefined ? {} : { ignored }),
     ...(changedBy === undefined ? {} : { changedBy }),
     ...(changedAt === undefined ? {} : { changedAt: new Date(changedAt).toISOString() }),
   }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { settingsSet, settingsShow, settingsUnset } from '../../src/commands/settings.js'
+import { settingsPreview, settingsSet, settingsShow, settingsUnset } from '../../src/commands/settings.js'
 import type { Terminal } from '../../src/commands/terminal.js'
 import type { Store } from '../../src/contracts.js'
 import { GatelodgeError } from '../../src/errors.js'
@@ -258,7 +258,7 @@ async function run(command: (terminal: Terminal) => Promise<number>) {
 
 t.test('the command line shows, sets and unsets', async (t) => {
   const { one } = await twoGateways(t, 'session: { duration: 12h }\nsettings: { locked: [session.idle] }')
-  const house = one.house.identity
+  const { house } = one
   const shown = await run((terminal) => settingsShow(house, terminal))
   t.match(shown.out, /^secondFactor\.required +when-enabled +default$/m)
   t.match(shown.out, /^session\.duration +12h +yaml, line 8$/m)
@@ -280,9 +280,40 @@ t.test('the command line shows, sets and unsets', async (t) => {
   })
 })
 
+t.test('the command line says whom a change touches, and refuses what would lock every owner out', async (t) => {
+  const { one, clock } = await twoGateways(t, 'secondFactor: { unenrolled: recovery-code, methods: [{ use: totp }] }')
+  const { house } = one
+  await signIn(one.visitor(), 'ann')
+  clock.ms += 2 * hour
+  const said = 'It touches 1 of 1: open sessions that would end at once. Among them: ann.\n'
+  t.same(await run((terminal) => settingsPreview(house, terminal, 'session.duration', '1h')), {
+    code: 0,
+    out: said,
+    err: '',
+  })
+  t.match(await run((terminal) => settingsPreview(house, terminal, 'session.duration', 'soon')), {
+    code: 1,
+    err: /no time/,
+  })
+  t.match(await run((terminal) => settingsSet(house, terminal, 'session.duration', '1h')), { code: 0, err: said })
+
+  await one.addUser('olga', { role: 'owner' })
+  const strict = (value: string) => run((terminal) => settingsSet(house, terminal, 'secondFactor.required', value))
+  t.match(await strict('everyone'), { code: 1, err: /no owner has a second factor/ })
+  t.match(await strict('"everyone"'), { code: 1, err: /no owner has a second factor/ }, 'in quotes as well')
+  t.equal(viewOf(one, 'secondFactor.required').value, 'when-enabled')
+  t.match(await run((terminal) => settingsSet(house, terminal, 'secondFactor.unenrolled', 'enrol')), { code: 0 })
+  t.match(await strict('everyone'), { code: 0 })
+  t.match(
+    await run((terminal) => settingsUnset(house, terminal, 'secondFactor.unenrolled')),
+    { code: 1, err: /no owner has a second factor/ },
+    'nor by taking a change back',
+  )
+})
+
 t.test('a wrong value is explained as in the file, with its place', async (t) => {
   const { one } = await twoGateways(t)
-  const house = one.house.identity
+  const { house } = one
   const wrong = async (key: string, value: string) => {
     const { code, err } = await run((terminal) => settingsSet(house, terminal, key, value))
     t.equal(code, 2)

@@ -1,9 +1,11 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import t from 'tap'
 import { addAuditCommands } from '../../src/command-line/audit.js'
 import { addGatewayCommands } from '../../src/command-line/gateway.js'
 import { addSessionCommands } from '../../src/command-line/sessions.js'
 import { addSettingCommands } from '../../src/command-line/settings.js'
+import { addStoreCommands } from '../../src/command-line/store.js'
 import { addTokenCommands } from '../../src/command-line/tokens.js'
 import { addUserCommands } from '../../src/command-line/users.js'
 import { apiRoutes } from '../../src/http/api/routes.js'
@@ -19,15 +21,34 @@ for (const add of [
   addTokenCommands,
   addSettingCommands,
   addAuditCommands,
+  addStoreCommands,
 ]) {
   add(program)
 }
 
 /** As in `user list`, for every command there is. */
-const commands = program.commands.flatMap((command) => [
-  command.name(),
-  ...command.commands.map((each) => `${command.name()} ${each.name()}`),
-])
+const commands = program.commands.flatMap((command) =>
+  command.commands.length === 0 ? [command.name()] : command.commands.map((each) => `${command.name()} ${each.name()}`),
+)
+
+/** Commands that are no operation, and why: there is nothing of it that the desk could do. */
+const besides: Readonly<Record<string, string>> = {
+  import: 'reads a file',
+  export: 'reads everybody',
+  backup: 'reads everything',
+  start: 'runs the gateway',
+  reload: 'asks the gateway that runs',
+  demo: 'runs the gateway',
+  doctor: 'looks at what the gateway would need',
+  check: 'reads the file alone',
+  schema: 'reads nothing',
+  version: 'reads nothing',
+  restore: 'takes the place of everything, the accounts of whoever could be asked among it',
+  'migrate-store': 'is about two stores',
+  'audit tail': 'goes on for as long as somebody looks',
+  'audit verify': 'reads the chain from its beginning, however long that takes',
+  'audit export': 'reads the chain from its beginning, however long that takes',
+}
 
 const isReason = (door: string | { none: string }) => typeof door !== 'string' && /^[A-Z].{20,}\.$/.test(door.none)
 
@@ -37,7 +58,38 @@ t.test('the command line', async (t) => {
     const { commandLine } = doors
     t.ok(typeof commandLine === 'string' ? commands.includes(commandLine) : isReason(commandLine), name)
   }
+  const led = new Set(operations.map(({ doors }) => doors.commandLine))
+  t.same(
+    commands.filter((command) => !led.has(command) && !(command in besides)),
+    [],
+    'no command does what only it can do',
+  )
 })
+
+t.test('commands ask the desk, and change nothing past it', async (t) => {
+  const folder = new URL('../../../src/commands/', import.meta.url)
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(new URL(file, folder), 'utf8')
+    const imported = [...text.matchAll(/^import (?!type )\{([^}]*)\} from '\.\.\/identity\/([^']*)\.js'/gm)].flatMap(
+      ([, names = '', from]) => names.split(',').map((name) => `${from}: ${name.trim()}`),
+    )
+    t.same(
+      imported.filter((each) => !/: (type .*|)$/.test(each) && !harmless.has(each)),
+      [],
+      `${file} takes nothing from the rooms that is not a word or a rule`,
+    )
+  }
+})
+
+/** Pure: they look at nothing and change nothing. */
+const harmless = new Set([
+  'accounts: roles',
+  'password-rules: passwordFault',
+  'held: isHeld',
+  'import-users: exportedUsers',
+  'import-users: importProblems',
+  'import-users: importUsers',
+])
 
 t.test('the management API', async (t) => {
   for (const { name, doors } of operations) {

@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { AddressRangeError, AddressRanges } from '../../access/client-address.js'
-import type { User } from '../../contracts.js'
-import { defineOperation, refuse } from '../operation.js'
-import type { DeskRooms } from '../rooms.js'
-import { userName, userView, viewOf } from './view.js'
+import type { Account, Accounts } from '../../identity/accounts.js'
+import { type Context, defineOperation, type Note, refuse } from '../operation.js'
+import { type UserView, userName, userView, viewOf } from './view.js'
 
 /** One network as the file writes it: `10.0.0.0/8`, `2001:db8::/32`. */
 const network = z
@@ -32,14 +31,13 @@ export const requireSecondFactor = defineOperation({
   input: z.strictObject({ user: userName, required: z.boolean() }),
   output: userView,
   doors: { page: '/users/:user', api: 'PUT /users/{user}/required', commandLine: 'user require' },
-  async run({ rooms, input: { required }, target, write }) {
-    await write({ details: { what: 'required', required } })
-    tell(
-      rooms,
-      target.user,
-      required ? 'a second step is required of you from now on' : 'a second step is no longer required of you',
-    )
-    return viewOf(target.user, await rooms.accounts.require(target.user.id, required))
+  run(context) {
+    const { required } = context.input
+    return carryOut(context, {
+      details: { what: 'required', required },
+      told: required ? 'a second step is required of you from now on' : 'a second step is no longer required of you',
+      change: (accounts, id) => accounts.require(id, required),
+    })
   },
 })
 
@@ -59,9 +57,10 @@ export const exemptUser = defineOperation({
   }),
   output: userView,
   doors: { page: '/users/:user', api: 'PUT /users/{user}/exemption', commandLine: 'user exempt' },
-  async run({ rooms, input: { reason, sites, networks, until }, target, write }) {
+  async run(context) {
+    const { reason, sites, networks, until } = context.input
     const ends = until === undefined ? undefined : Date.parse(until) + (until.includes('T') ? 0 : DAY_MS)
-    if (ends !== undefined && ends <= rooms.now()) return refuse('That moment is over already.')
+    if (ends !== undefined && ends <= context.rooms.now()) return refuse('That moment is over already.')
     const exemption = {
       reason,
       ...(sites === undefined || sites.length === 0 ? {} : { sites: sites.map((site) => site.toLowerCase()) }),
@@ -69,9 +68,11 @@ export const exemptUser = defineOperation({
       ...(ends === undefined ? {} : { until: ends }),
     }
     const end = ends === undefined ? {} : { until: new Date(ends).toISOString() }
-    await write({ details: { what: 'exemption', ...exemption, ...end } })
-    tell(rooms, target.user, 'you are exempt from the second step')
-    return viewOf(target.user, await rooms.accounts.exempt(target.user.id, exemption))
+    return carryOut(context, {
+      details: { what: 'exemption', ...exemption, ...end },
+      told: 'you are exempt from the second step',
+      change: (accounts, id) => accounts.exempt(id, exemption),
+    })
   },
 })
 
@@ -84,11 +85,12 @@ export const endExemption = defineOperation({
   input: z.strictObject({ user: userName }),
   output: userView,
   doors: { page: '/users/:user', api: 'DELETE /users/{user}/exemption', commandLine: 'user exempt' },
-  async run({ rooms, target, write }) {
-    await write({ details: { what: 'exemption', off: true } })
-    tell(rooms, target.user, 'your exemption from the second step has ended')
-    return viewOf(target.user, await rooms.accounts.exempt(target.user.id, undefined))
-  },
+  run: (context) =>
+    carryOut(context, {
+      details: { what: 'exemption', off: true },
+      told: 'your exemption from the second step has ended',
+      change: (accounts, id) => accounts.exempt(id, undefined),
+    }),
 })
 
 export const limitAddresses = defineOperation({
@@ -101,11 +103,13 @@ export const limitAddresses = defineOperation({
   input: z.strictObject({ user: userName, addresses: z.array(network).max(50).describe('None: any.') }),
   output: userView,
   doors: { page: '/users/:user', api: 'PUT /users/{user}/addresses', commandLine: 'user addresses' },
-  async run({ rooms, input: { addresses }, target, write }) {
-    await write({ details: { what: 'addresses', ...(addresses.length === 0 ? { any: true } : { addresses }) } })
-    tell(rooms, target.user, 'the networks you can use your account from')
-    const only = addresses.length === 0 ? undefined : addresses
-    return viewOf(target.user, await rooms.accounts.limitAddresses(target.user.id, only))
+  run(context) {
+    const only = context.input.addresses.length === 0 ? undefined : context.input.addresses
+    return carryOut(context, {
+      details: { what: 'addresses', ...(only === undefined ? { any: true } : { addresses: only }) },
+      told: 'the networks you can use your account from',
+      change: (accounts, id) => accounts.limitAddresses(id, only),
+    })
   },
 })
 
@@ -122,20 +126,35 @@ export const switchMethods = defineOperation({
   }),
   output: userView,
   doors: { page: '/users/:user', api: 'PUT /users/{user}/methods', commandLine: 'user methods' },
-  async run({ rooms, input: { off, on }, target, write }) {
-    const unknown = [...off, ...on].find((use) => !rooms.secondFactors.has(use))
+  async run(context) {
+    const { off, on } = context.input
+    const { secondFactors } = context.rooms
+    const unknown = [...off, ...on].find((use) => !secondFactors.has(use))
     if (unknown !== undefined) {
-      return refuse(`There is no method "${unknown}": there are ${[...rooms.secondFactors.keys()].join(', ')}.`)
+      return refuse(`There is no method "${unknown}": there are ${[...secondFactors.keys()].join(', ')}.`)
     }
-    await write({ details: { what: 'methods', off, on } })
-    tell(rooms, target.user, 'the second steps you can use')
-    return viewOf(target.user, await rooms.accounts.switchMethods(target.user.id, { off, on }))
+    return carryOut(context, {
+      details: { what: 'methods', off, on },
+      told: 'the second steps you can use',
+      change: (accounts, id) => accounts.switchMethods(id, { off, on }),
+    })
   },
 })
 
-/** Told after "This was changed on your account:". */
-function tell({ notices }: DeskRooms, user: User, what: string): void {
-  notices.tell('account-changed', { user, values: { what } })
+/** What is ordered for one account. */
+interface Order {
+  readonly details: NonNullable<Note['details']>
+  /** To the user, after "This was changed on your account:". */
+  readonly told: string
+  change(accounts: Accounts, id: string): Promise<Account | undefined>
+}
+
+/** Writes the order down, then carries it out and tells the user. */
+async function carryOut({ rooms, target, write }: Context, { details, told, change }: Order): Promise<UserView> {
+  const { user } = target
+  await write({ details })
+  rooms.notices.tell('account-changed', { user, values: { what: told } })
+  return viewOf(user, await change(rooms.accounts, user.id))
 }
 
 const DAY_MS = 24 * 60 * 60_000

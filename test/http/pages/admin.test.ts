@@ -62,6 +62,11 @@ t.test('to users there is nothing; to whoever is nobody, a sign-in; to support, 
     await seated(house, 'uma'),
     house.visitor(),
   ]
+  // An owner whose second factor is still outstanding: a pending sign-in opens nothing.
+  await house.addUser('pam', { role: 'owner' })
+  await house.house.identity.accounts.require(await idOf(house, 'pam'), true)
+  const half = await seated(house, 'pam')
+  t.same([...half.cookies.keys()], ['gatelodge-pending'])
   for (const page of [...pages, `/users/${await idOf(house, 'bob')}`]) {
     t.equal((await olga.get(desk + page)).status, 200, `${page}: owner`)
     const isFor = forSupport.includes(page) || (page.startsWith('/users/') && page !== '/users/new')
@@ -69,6 +74,8 @@ t.test('to users there is nothing; to whoever is nobody, a sign-in; to support, 
     t.equal((await uma.get(desk + page)).status, 404, `${page}: user`)
     const { status, location } = await nobody.get(desk + page)
     t.match({ status, location }, { status: 303, location: /sign-in/ }, `${page}: nobody`)
+    const pending = await half.get(desk + page)
+    t.match([pending.status, pending.location], [303, /sign-in/], `${page}: a pending sign-in`)
   }
   t.equal((await olga.get(`${desk}/elsewhere`)).status, 404)
   const bob = await idOf(house, 'bob')
@@ -78,6 +85,8 @@ t.test('to users there is nothing; to whoever is nobody, a sign-in; to support, 
     if (event === undefined || typeof doors.page !== 'string') continue
     const fields = words(samples(bob)[name] ?? {})
     t.match(await nobody.post(`${desk}/do/${name}`, fields), { status: 303, location: /sign-in/ }, `${name}: nobody`)
+    const pending = await half.post(`${desk}/do/${name}`, fields)
+    t.match([pending.status, pending.location], [303, /sign-in/], `${name}: a pending sign-in`)
     t.equal((await uma.post(`${desk}/do/${name}`, fields)).status, 404, `${name}: a user`)
     t.equal((await olga.post(`${desk}/do/${name}`, fields)).status, 400, `${name}: without the token of the form`)
     const cross = await olga.post(`${desk}/do/${name}`, fields, { headers: { 'sec-fetch-site': 'cross-site' } })
