@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addAuditCommands } from './command-line/audit.js'
 import { version } from './command-line/command.js'
 import { addGatewayCommands } from './command-line/gateway.js'
+import { addLockCommands } from './command-line/locks.js'
 import { addSessionCommands } from './command-line/sessions.js'
 import { addSettingCommands } from './command-line/settings.js'
 import { addStoreCommands } from './command-line/store.js'
@@ -22,6 +23,7 @@ const program = new Command('gatelodge')
 addGatewayCommands(program)
 addUserCommands(program)
 addSessionCommands(program)
+addLockCommands(program)
 addTokenCommands(program)
 addSettingCommands(program)
 addAuditCommands(program)

@@ -24,6 +24,8 @@ export interface ScopedRequest {
 /** The part of a request that a scope does not reach. */
 export type Outside = 'site' | 'method' | 'path' | 'network'
 
+const parts: readonly Outside[] = ['site', 'network', 'method', 'path']
+
 /** A scope, compiled. */
 export class Scope {
   readonly #sites: ReadonlySet<string | undefined> | undefined
@@ -43,12 +45,28 @@ export class Scope {
    * `undefined` when it reaches the request. A path must lie within it however an application may read it, as with rules:
    * `/reports/..;/admin` is not one of `/reports/**`. An address that cannot be read lies in no network.
    */
-  outside({ host, method, path, address }: ScopedRequest): Outside | undefined {
-    const name = host === undefined ? undefined : hostName(host)
-    if (this.#sites !== undefined && (name === undefined || !this.#sites.has(name))) return 'site'
-    if (this.#networks !== undefined && (address === undefined || !this.#networks.has(address))) return 'network'
-    if (this.#methods !== undefined && !this.#methods.has(method)) return 'method'
-    return this.#paths !== undefined && !isWithin(this.#paths, path) ? 'path' : undefined
+  outside(request: ScopedRequest): Outside | undefined {
+    return parts.find((part) => !this.#reaches(part, request))
+  }
+
+  /** Everything of the request that it does not reach. */
+  allOutside(request: ScopedRequest): readonly Outside[] {
+    return parts.filter((part) => !this.#reaches(part, request))
+  }
+
+  #reaches(part: Outside, { host, method, path, address }: ScopedRequest): boolean {
+    switch (part) {
+      case 'site': {
+        const name = host === undefined ? undefined : hostName(host)
+        return this.#sites === undefined || (name !== undefined && this.#sites.has(name))
+      }
+      case 'network':
+        return this.#networks === undefined || (address !== undefined && this.#networks.has(address))
+      case 'method':
+        return this.#methods === undefined || this.#methods.has(method)
+      case 'path':
+        return this.#paths === undefined || isWithin(this.#paths, path)
+    }
   }
 }
 

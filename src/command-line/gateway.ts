@@ -37,6 +37,7 @@ export function addGatewayCommands(program: Command): void {
     .option('--user <name>', 'who asks')
     .option('--from <address>', 'the address of the client')
     .option('--proof <proof>', 'what they proved: none, password, second-factor, device or token (default: password)')
+    .option('--token <id>', 'by this application token, as `tokens list` shows it; whose it is need not be said')
     .option('--age <duration>', 'how long ago they proved it, as in 10m')
     .option('--at <time>', 'when, as in 2026-03-01T08:00:00Z; now unless you say')
     .option('--request <id>', 'a request that was stopped, by the number on its error page and in the log')

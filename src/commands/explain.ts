@@ -1,13 +1,12 @@
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import { parseAddress } from '../access/client-address.js'
 import type { AccountFacts, DecideInput, Decision, SessionFacts } from '../access/decide.js'
-import { type Explanation, explanationLines } from '../access/explain.js'
-import type { KeptStop, Refusals } from '../audit/refusals.js'
+import { explanationLines } from '../access/explain.js'
 import type { Json, User } from '../contracts.js'
 import type { Account } from '../identity/accounts.js'
 import type { Settings } from '../identity/settings.js'
+import type { ListedToken, Tokens } from '../identity/tokens.js'
+import { explainStopped, type StoppedRooms } from './explain-stopped.js'
+import { type Explaining, explainWithTokens, tokenLine } from './explain-token.js'
 import { type AtDesk, complain, done, failed, moment, say, type Terminal, wrongUse } from './terminal.js'
 
 /** As given on the command line. */
@@ -15,6 +14,7 @@ export interface ExplainOptions {
   readonly user?: string
   readonly from?: string
   readonly proof?: string
+  readonly token?: string
   readonly age?: string
   readonly at?: string
   readonly request?: string
@@ -22,39 +22,11 @@ export interface ExplainOptions {
   readonly json?: boolean
 }
 
-/** What the gate would say, as `http/explainer.ts` gives it. */
-interface Explaining {
-  explain(request: {
-    readonly method: string
-    readonly host: string
-    readonly target: string
-    readonly address: string | undefined
-    readonly who?: { readonly user: User; readonly account: Account; readonly session?: SessionFacts }
-    readonly at: number
-  }): Promise<
-    | { readonly kind: 'refused'; readonly error: string; readonly status: number; readonly sentence: string }
-    | { readonly kind: 'own' }
-    | {
-        readonly kind: 'judged'
-        readonly site: {
-          readonly host: string
-          readonly path: string
-          readonly line: number
-          readonly enforced: boolean
-        }
-        readonly explanation: Explanation
-        readonly input: DecideInput
-      }
-  >
-}
-
 /** The rooms the command works on. */
-export interface ExplainRooms extends AtDesk {
+export interface ExplainRooms extends AtDesk, StoppedRooms {
   readonly explainer: Explaining
-  readonly refusals: Pick<Refusals, 'find'>
+  readonly tokens: Pick<Tokens, 'list'>
   readonly settings: Pick<Settings, 'describe'>
-  /** The YAML file, as it is to be printed. */
-  readonly file: string
   /** For targets without a host. */
   readonly publicUrl: string
   readonly now: () => number
@@ -91,18 +63,30 @@ export async function explainRequest(
   if (Number.isNaN(at)) return wrong(`"${options.at}" is no time: --at takes one as in 2026-03-01T08:00:00Z.`)
   const age = ageOf(options.age ?? '0s')
   if (age === undefined) return wrong('--age takes a number and a unit, as in 10m.')
-  const proof = proofs.find((one) => one === (options.proof ?? 'password'))
+  const proof = proofs.find((one) => one === (options.proof ?? (options.token === undefined ? 'password' : 'token')))
   if (proof === undefined) return wrong(`There is no proof "${options.proof}": it is one of ${proofs.join(', ')}.`)
-  if (options.proof !== undefined && options.user === undefined) return wrong('--proof is for somebody: say --user.')
-  const found = options.user === undefined ? undefined : await rooms.desk.find(options.user)
-  if (options.user !== undefined && found === undefined) {
-    return complain(terminal, failed, `There is no user "${options.user}".`)
+  if (options.token !== undefined && proof !== 'token') return wrong('--token is itself the proof: leave out --proof.')
+  if (options.proof !== undefined && options.user === undefined && options.token === undefined) {
+    return wrong('--proof is for somebody: say --user.')
+  }
+  const named =
+    options.token === undefined ? undefined : (await rooms.tokens.list()).find((one) => one.id === options.token)
+  if (options.token !== undefined && named === undefined) {
+    return complain(terminal, failed, `There is no token with the id "${options.token}".`)
+  }
+  const whose = options.user ?? named?.accountId
+  const found = whose === undefined ? undefined : await rooms.desk.find(whose)
+  if (whose !== undefined && found === undefined) return complain(terminal, failed, `There is no user "${whose}".`)
+  if (named !== undefined && named.accountId !== found?.user.id) {
+    return complain(terminal, failed, `The token ${named.id} is not one of ${options.user}.`)
   }
   const account = found && (found.account ?? unopened(found.user, at))
   const session = sessionOf(proof, at - age, at)
   const who = found && account && { user: found.user, account, ...(session === undefined ? {} : { session }) }
   const request = { method, ...place, address: address?.text, at }
-  const explained = await rooms.explainer.explain({ ...request, ...(who === undefined ? {} : { who }) })
+  const tokens = await tokensOf(rooms, proof, named, who?.user.id)
+  const asWhom = { ...request, ...(who === undefined ? {} : { who }) }
+  const { explained, looks } = await explainWithTokens(rooms.explainer, asWhom, tokens)
 
   const by = who === undefined ? 'by nobody who is signed in' : `by ${who.user.username}, ${proofWords[proof]}`
   const from = address === undefined ? 'from an address nobody could read (say --from)' : `from ${address.text}`
@@ -129,6 +113,7 @@ export async function explainRequest(
       site: { ...site, file: rooms.file },
       missing: missing.map((one) => ({ what: one.what, outcome: one.decision.outcome, row: one.decision.row })),
       ...(last === undefined ? {} : { finally: asJson(last, rooms.file) }),
+      ...(proof === 'token' ? { tokens: looks } : {}),
       facts,
     }
     say(terminal, JSON.stringify(answer, undefined, 2))
@@ -136,6 +121,12 @@ export async function explainRequest(
   }
   say(terminal, asked)
   for (const line of explanationLines(explanation, (at) => `${rooms.file}:${at}`)) say(terminal, line)
+  if (proof === 'token') {
+    const isRead = input.rule.clients === 'api'
+    if (!isRead) say(terminal, 'missing: a rule with clients: api, for tokens are read on no other')
+    if (looks.length === 0) say(terminal, `token: ${who?.user.username} has none, so one without limits is assumed`)
+    for (const look of looks) say(terminal, tokenLine(look))
+  }
   if (!site.enforced && explanation.decision.outcome !== 'allow') {
     say(terminal, 'NOT ENFORCED: the site is only observed, so the request passes all the same, in nobody’s name')
   }
@@ -144,66 +135,15 @@ export async function explainRequest(
   return done
 }
 
-/** `explain --request ID`: why a request was stopped that somebody did send. */
-async function explainStopped(
-  rooms: ExplainRooms,
-  terminal: Terminal,
-  id: string,
-  { log, json = false }: ExplainOptions,
-): Promise<number> {
-  if (!/^[\w-]{1,64}$/.test(id)) return complain(terminal, wrongUse, `"${id}" is not the number of a request.`)
-  let stopped: KeptStop | undefined
-  try {
-    stopped = log === undefined ? await rooms.refusals.find(id) : await findInLog(id, log, terminal.stdin)
-  } catch (fault) {
-    return complain(
-      terminal,
-      failed,
-      `${log} cannot be read: ${fault instanceof Error ? fault.message : String(fault)}`,
-    )
-  }
-  if (stopped === undefined) {
-    const where = log === undefined ? 'what is kept of the last 30 days' : log
-    const advice = log === undefined ? ' When very many were stopped, only the log has them all: --log FILE.' : ''
-    return complain(terminal, failed, `No request ${id} was stopped, as far as ${where} says.${advice}`)
-  }
-  if (json) {
-    say(terminal, JSON.stringify({ ...stopped, file: rooms.file }, undefined, 2))
-    return done
-  }
-  const { outcome, reason, row, because, rule, line, method, site, address, username, time, enforced } = stopped
-  const at = (number: number | undefined) => (number === undefined ? '' : ` (${rooms.file}:${number})`)
-  say(terminal, `${id}: ${method} on ${site ?? 'a page of the gateway'} from ${address}, at ${time}`)
-  say(terminal, `${outcome}: ${reason}`)
-  if (row !== undefined) say(terminal, `  row ${row}: ${because}${at(line)}`)
-  if (rule !== undefined)
-    say(terminal, `  rule: ${rule.path} ${rule.access}${at(rule.line) || ' (where no rule fits)'}`)
-  say(terminal, username === undefined ? 'by nobody who was signed in' : `by ${username}`)
-  if (!enforced) say(terminal, 'NOT ENFORCED: the site was only observed, and the request passed')
-  return done
-}
-
-/** The line of the gateway's log about this request. `-`: standard input. */
-async function findInLog(id: string, log: string, stdin: Readable): Promise<KeptStop | undefined> {
-  const input = log === '-' ? stdin : createReadStream(log)
-  const failure = new Promise<never>((_, reject) => input.once('error', reject))
-  const search = async () => {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      if (!line.includes(id) || !line.startsWith('{')) continue
-      const record = parsed(line)
-      if (record?.['requestId'] === id && typeof record['outcome'] === 'string') return record as unknown as KeptStop
-    }
-    return undefined
-  }
-  return Promise.race([search(), failure])
-}
-
-function parsed(line: string): Record<string, unknown> | undefined {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
-  }
+/** The token that was named, or all of the user's that open something. */
+async function tokensOf(
+  { tokens }: ExplainRooms,
+  proof: Proof,
+  named: ListedToken | undefined,
+  accountId: string | undefined,
+): Promise<readonly ListedToken[]> {
+  if (proof !== 'token' || accountId === undefined) return []
+  return named === undefined ? (await tokens.list(accountId)).filter(({ status }) => status === 'active') : [named]
 }
 
 /** Host and request target of a URL, or of a path on the public address. Nothing of it is made nicer than it was written. */

@@ -2,11 +2,13 @@ import { AddressRanges } from '../access/client-address.js'
 import { type DecideInput, decide, type SessionFacts } from '../access/decide.js'
 import { type Explanation, explain } from '../access/explain.js'
 import type { Policy } from '../access/policy.js'
+import type { Outside } from '../access/scope.js'
 import type { User } from '../contracts.js'
 import { type ErrorCode, errors } from '../errors.js'
 import type { AccountRecord } from './account-facts.js'
 import { Cookies } from './cookies.js'
-import { Gate, type OpenSession } from './gate.js'
+import { Gate, type OpenProgram, type OpenSession } from './gate.js'
+import { scopeOf } from './token-scope.js'
 
 /** A request nobody has sent. */
 export interface ImaginedRequest {
@@ -22,6 +24,8 @@ export interface ImaginedRequest {
     readonly user: User
     readonly account: AccountRecord
     readonly session?: SessionFacts
+    /** Left out, with a session that came by one: a token without limits. */
+    readonly token?: NonNullable<OpenProgram['token']>
   }
   /** ms since 1970. */
   readonly at: number
@@ -37,6 +41,8 @@ export type Explained =
       readonly explanation: Explanation
       /** What `decide` was asked. */
       readonly input: DecideInput
+      /** What of the request the token does not reach. */
+      readonly outside: readonly Outside[]
     }
 
 /**
@@ -64,7 +70,7 @@ export class Explainer {
       cookies,
       trusted: AddressRanges.none,
       sessions: { find: async () => proven },
-      programs: async () => proven,
+      programs: async () => proven && { ...proven, token: who?.token },
       now: () => at,
       decide: (input) => {
         asked = input
@@ -80,15 +86,21 @@ export class Explainer {
     // Who has not proven anything yet is somebody all the same: what it takes them to get in depends on who they are.
     const input = who === undefined || who.session !== undefined ? asked : { ...asked, session: undefined }
     const { settings, host: name, path } = verdict.site
+    const scoped = { host, method, path: verdict.target.path, address: verdict.client }
     return {
       kind: 'judged',
       site: { host: name ?? '*', path, line: settings.line, enforced: settings.enforce !== false },
       explanation: explain(input),
       input,
+      outside: who?.token === undefined ? [] : scopeOf(who.token).allOutside(scoped),
     }
   }
 }
 
-function assumed({ user, account, session }: Required<NonNullable<ImaginedRequest['who']>>): OpenSession {
+function assumed({
+  user,
+  account,
+  session,
+}: NonNullable<ImaginedRequest['who']> & { readonly session: SessionFacts }): OpenSession {
   return { session: { ...session, id: 'assumed', user }, account }
 }

@@ -1,5 +1,21 @@
 import type { Store } from '../contracts.js'
-import { nameHash } from './names.js'
+import {
+  DAY_SECONDS,
+  delayMs,
+  MINUTE,
+  type NetworkTries,
+  NONE,
+  networkWaitMs,
+  type PasswordFailures,
+  recent,
+  SECOND_STEP,
+  type SecondStepTries,
+  secondStepWaitMs,
+  seconds,
+  today,
+  tried,
+} from './attempt-limits.js'
+import { Locks } from './locks.js'
 import { Records } from './records.js'
 
 /** A try is spent before it is evaluated; only who holds the receipt can give it back. */
@@ -27,24 +43,6 @@ export interface PasswordTry {
   readonly deviceId?: string
 }
 
-interface PasswordFailures {
-  readonly failures: number
-  /** When the last one was. */
-  readonly at: number
-}
-
-/** When each try of the last minute was. */
-type NetworkTries = readonly number[]
-
-interface SecondStepTries {
-  /** When each try of the last 24 hours was. */
-  readonly tries: readonly number[]
-  /** How often the account was blocked in this time. */
-  readonly blocks: number
-  readonly blockedAt: number
-  readonly blockedUntil: number
-}
-
 /**
  * The guess budgets. They are in the store, so that they hold over sessions, addresses, processes and restarts, and
  * every try is taken from them atomically before it is evaluated: of fifty guesses sent at once, no more are judged
@@ -54,9 +52,11 @@ export class Attempts {
   readonly #passwords: Records<PasswordFailures>
   readonly #networks: Records<NetworkTries>
   readonly #secondSteps: Records<SecondStepTries>
+  readonly #locks: Locks
   readonly #now: () => number
 
   constructor({ store, now }: { store: Store; now: () => number }) {
+    this.#locks = new Locks({ store, now })
     this.#passwords = new Records(store, 'attempts/password/')
     this.#networks = new Records(store, 'attempts/network/')
     this.#secondSteps = new Records(store, 'attempts/second-factor/')
@@ -123,6 +123,7 @@ export class Attempts {
     )
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
     const blocksMs = kept === undefined ? 0 : secondStepWaitMs(kept, now)
+    if (blocksMs > 0) await this.#locks.note('second-factor', accountId, accountId, seconds(blocksMs))
     const receipt = blocksMs > 0 ? { at: now, beforeBlock: previous } : { at: now }
     return { ...allowed(now, blocksMs), receipt, failures: kept?.tries.length ?? 0 }
   }
@@ -154,35 +155,21 @@ export class Attempts {
     return { tries: Math.min(SECOND_STEP.burst - recent(past, now), SECOND_STEP.perDay - past.tries.length) }
   }
 
-  /** Accounts of which no answer is judged now; of a thousand at most. */
-  async blocked(): Promise<readonly { readonly accountId: string; readonly retryAfterSeconds: number }[]> {
-    const now = this.#now()
-    const rows = await this.#secondSteps.list('', { limit: LISTED })
-    return rows.flatMap(([accountId, past]) => {
-      const waitMs = secondStepWaitMs(today(past, now), now)
-      return waitMs > 0 ? [{ accountId, retryAfterSeconds: seconds(waitMs) }] : []
-    })
-  }
-
-  /** Somebody who knows better says that it was no attack: both budgets of the account begin anew. */
-  async forgive(accountId: string, username: string): Promise<void> {
-    await Promise.all([this.#secondSteps.delete(accountId), this.#passwords.delete(nameHash(username))])
-  }
-
   async #spendNetwork(network: string): Promise<Spend> {
     const now = this.#now()
     let waitMs = 0
     const kept = await this.#networks.change(
       network,
       (past = []) => {
-        const running = past.filter((at) => at > now - MINUTE)
-        waitMs = running.length >= PASSWORD.perNetworkAndMinute ? (running[0] ?? now) + MINUTE - now : 0
-        return waitMs > 0 ? past : [...running, now]
+        waitMs = networkWaitMs(past, now)
+        return waitMs > 0 ? past : [...past.filter((at) => at > now - MINUTE), now]
       },
       MINUTE / 1000,
     )
     if (waitMs > 0) return { allowed: false, retryAfterSeconds: seconds(waitMs) }
-    return allowed(now, kept?.length === PASSWORD.perNetworkAndMinute ? (kept[0] ?? now) + MINUTE - now : 0)
+    const blocksMs = networkWaitMs(kept ?? [], now)
+    if (blocksMs > 0) await this.#locks.note('network', network, network, seconds(blocksMs))
+    return allowed(now, blocksMs)
   }
 
   async #refundNetwork(network: string, { at }: Receipt): Promise<void> {
@@ -193,51 +180,11 @@ export class Attempts {
   }
 }
 
-const LISTED = 1000
-const MINUTE = 60_000
-const DAY = 24 * 60 * MINUTE
-const DAY_SECONDS = DAY / 1000
-const PASSWORD = { free: 4, longestMs: 15 * MINUTE, perNetworkAndMinute: 20 }
-const SECOND_STEP = { burst: 5, windowMs: 15 * MINUTE, blocksMs: [15 * MINUTE, 30 * MINUTE, 60 * MINUTE], perDay: 20 }
-const NONE: SecondStepTries = { tries: [], blocks: 0, blockedAt: 0, blockedUntil: 0 }
-
-function passwordKey({ nameHash, deviceId }: PasswordTry): string {
+/** What the budget of a password is kept by. */
+export function passwordKey({ nameHash, deviceId }: PasswordTry): string {
   return deviceId === undefined ? nameHash : `${nameHash}/${deviceId}`
-}
-
-/** How long after this many failures the next try has to wait. */
-function delayMs(failures: number): number {
-  return failures <= PASSWORD.free ? 0 : Math.min(1000 * 2 ** (failures - PASSWORD.free - 1), PASSWORD.longestMs)
-}
-
-function today(past: SecondStepTries | undefined, now: number): SecondStepTries {
-  if (past === undefined) return NONE
-  const tries = past.tries.filter((at) => at > now - DAY)
-  return tries.length === 0 && past.blockedUntil <= now ? NONE : { ...past, tries }
-}
-
-/** Tries since the last block began, as far as the window reaches. */
-function recent({ tries, blockedAt }: SecondStepTries, now: number): number {
-  return tries.filter((at) => at > now - SECOND_STEP.windowMs && at > blockedAt).length
-}
-
-function secondStepWaitMs({ tries, blockedUntil }: SecondStepTries, now: number): number {
-  const oldest = tries.length >= SECOND_STEP.perDay ? (tries[0] ?? now) + DAY : 0
-  return Math.max(blockedUntil, oldest) - now
-}
-
-function tried(past: SecondStepTries, now: number): SecondStepTries {
-  const after = { ...past, tries: [...past.tries, now] }
-  if (recent(after, now) < SECOND_STEP.burst) return after
-  const { blocksMs } = SECOND_STEP
-  const blockMs = blocksMs[Math.min(past.blocks, blocksMs.length - 1)] ?? DAY
-  return { ...after, blocks: past.blocks + 1, blockedAt: now, blockedUntil: now + blockMs }
 }
 
 function allowed(at: number, blocksMs: number): Spend & { allowed: true } {
   return { allowed: true, receipt: { at }, ...(blocksMs > 0 ? { blocksSeconds: seconds(blocksMs) } : {}) }
-}
-
-function seconds(ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1000))
 }

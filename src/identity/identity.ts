@@ -18,6 +18,7 @@ import { HelpDesk } from './help-desk.js'
 import { Installation } from './installation.js'
 import { LinkSignIn } from './link-sign-in.js'
 import { Links } from './links.js'
+import { Locks } from './locks.js'
 import { LoginLinks } from './login-links.js'
 import { NotMe, type Recover } from './not-me.js'
 import { Notices } from './notices.js'
@@ -42,6 +43,8 @@ export interface Identity {
   readonly accounts: Accounts
   /** The guess budgets. */
   readonly attempts: Attempts
+  /** Whose guesses are not judged for a while. */
+  readonly locks: Locks
   readonly enrolments: Enrolments
   readonly sessions: Sessions
   readonly signIn: SignIn
@@ -116,6 +119,7 @@ export async function openIdentity(given: {
   const support = new Support({ ...parts, loginLinks })
   const pending = new PendingSignIns({ store, now })
   const attempts = new Attempts({ store, now })
+  const locks = new Locks({ store, now })
   const codes = new SentCodes({ store, now })
   const sending = new CodeSending({ ...parts, codes, links, factors: new Factors({ ...parts, enrolments }) })
   const devices = new Devices({ ...parts, accounts, installation })
@@ -139,6 +143,7 @@ export async function openIdentity(given: {
     sessions,
     pending,
     attempts,
+    locks,
     codes,
     sending,
     notices,
@@ -155,7 +160,7 @@ export async function openIdentity(given: {
     tokens,
     rates: new TokenRates({ store, now }),
     use,
-    passwordStep: new PasswordStep({ ...parts, accounts, attempts, notices }),
+    passwordStep: new PasswordStep({ ...parts, accounts, attempts, locks, notices }),
     accounts,
     epoch,
     rate: parts.tokenRate,
@@ -164,6 +169,7 @@ export async function openIdentity(given: {
   return {
     accounts,
     attempts,
+    locks,
     enrolments,
     sessions,
     signIn,

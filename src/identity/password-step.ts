@@ -2,8 +2,9 @@ import type { Audit } from '../audit/audit.js'
 import type { User, UserDirectory } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
 import type { Account, Accounts } from './accounts.js'
-import type { Attempts, PasswordTry, Receipt } from './attempts.js'
+import { type Attempts, type PasswordTry, passwordKey, type Receipt } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
+import type { Locks } from './locks.js'
 import { nameHash } from './names.js'
 import type { Notices } from './notices.js'
 import type { Ask, PasswordInput } from './outcomes.js'
@@ -38,6 +39,7 @@ export class PasswordStep {
   readonly #directory: UserDirectory
   readonly #accounts: Accounts
   readonly #attempts: Attempts
+  readonly #locks: Locks
   readonly #audit: Audit
   readonly #notices: Notices
 
@@ -45,12 +47,14 @@ export class PasswordStep {
     directory: UserDirectory
     accounts: Accounts
     attempts: Attempts
+    locks: Locks
     audit: Audit
     notices: Notices
   }) {
     this.#directory = parts.directory
     this.#accounts = parts.accounts
     this.#attempts = parts.attempts
+    this.#locks = parts.locks
     this.#audit = parts.audit
     this.#notices = parts.notices
   }
@@ -69,6 +73,8 @@ export class PasswordStep {
       await Promise.all([
         this.#record('refused', client, attempt, account, reason ?? 'policy'),
         this.#recordThrottle('throttle.on', client, attempt, account, spend.blocksSeconds),
+        spend.blocksSeconds &&
+          this.#locks.note('password', passwordKey(attempt), account?.id ?? '', spend.blocksSeconds),
       ])
       if (account !== undefined && isWorthTelling(spend.failures ?? 0)) {
         this.#notices.tellOf('many-failures', account.id, { values: { count: spend.failures ?? 0 }, client })

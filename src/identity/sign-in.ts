@@ -16,6 +16,7 @@ import { Factors } from './factors.js'
 import { FirstStep, type Proven, type SignedInOrPending } from './first-step.js'
 import type { GraceSettings } from './grace.js'
 import type { Installation } from './installation.js'
+import type { Locks } from './locks.js'
 import type { Notices } from './notices.js'
 import type {
   AnswerOutcome,
@@ -68,6 +69,7 @@ export interface SignInParts {
   /** For how long setting up a second factor can be put off; left out: not at all. */
   readonly grace?: GraceSettings | undefined
   readonly attempts: Attempts
+  readonly locks: Locks
   readonly codes: SentCodes
   readonly sending: CodeSending
   readonly messages: Pick<Messages, 'destination'>

@@ -1,6 +1,6 @@
 import { searchAudit } from './audit.js'
 import { showDay } from './day.js'
-import { listLocks, unlockUser } from './locks.js'
+import { listLocks, unlockNetwork, unlockUser } from './locks.js'
 import { sendTest, showSending } from './messages.js'
 import type { Operation } from './operation.js'
 import { ownerLink } from './owner-link.js'
@@ -46,6 +46,7 @@ export const operations: readonly Operation[] = [
   showDay,
   listLocks,
   unlockUser,
+  unlockNetwork,
   showSending,
   sendTest,
   listSites,

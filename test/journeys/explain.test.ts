@@ -243,3 +243,47 @@ t.test('a request that was stopped is explained by its number, from the store an
   t.match((await run(gateway, [], { request: requestId, log: file })).out, /^deny: the user is not among/m)
   t.match((await run(gateway, [], { request: requestId, log: '-' }, log)).out, /^deny: the user is not among/m)
 })
+
+t.test('what a token lacks is said, of every token the user has', async (t) => {
+  const gateway = await startHouse(t, { yaml: yaml(await application(t)) })
+  const job = await gateway.addUser('job', { role: 'api' })
+  const { tokens } = gateway.house.identity
+  const request = ['GET', '/api/x']
+  const from = '203.0.113.9'
+  const byToken = { user: 'job', from, proof: 'token' }
+  const none = await run(gateway, request, byToken)
+  t.match(none.out, /^allow: .*\n[\s\S]*^token: job has none, so one without limits is assumed$/m)
+
+  const issue = async (name: string, scopes: object) => {
+    const issued = await tokens.issue({ accountId: job, name, scopes }, 'test')
+    if (issued === undefined) throw new Error('no token')
+    return issued
+  }
+  const narrow = await issue('narrow', { methods: ['POST'], paths: ['/reports/**'], networks: ['192.0.2.0/24'] })
+  const lacking = await run(gateway, request, byToken)
+  t.match(lacking.out, /^deny: the token is not for this network$/m)
+  t.match(lacking.out, `token ${narrow.token.id} (narrow): lacks this network, this method, this path`)
+  const answer = await gateway.visitor().send('GET', '/api/x', {
+    headers: { 'x-forwarded-for': from, authorization: `Bearer ${narrow.secret}` },
+  })
+  t.match(answer.json(), { status: 403, code: 'token.insufficient-scope' }, 'as the gate says')
+
+  const wide = await issue('wide', { methods: ['GET'] })
+  const both = await inJson(gateway, request, byToken)
+  t.match(both.answer, {
+    outcome: 'allow',
+    tokens: [
+      { name: 'narrow', lacks: ['network', 'method', 'path'] },
+      { name: 'wide', lacks: [] },
+    ],
+  })
+  t.match((await inJson(gateway, request, { from, token: narrow.token.id })).answer, { outcome: 'deny', row: 5 })
+  t.match((await run(gateway, ['GET', '/'], { from, token: wide.token.id })).out, /^missing: a rule with clients: api/m)
+  await tokens.revokeAll(job, 'test')
+  t.match(await run(gateway, request, { from, token: wide.token.id }), { code: 1, err: /There is no token/ })
+  const gone = await issue('gone', {})
+  await gateway.house.identity.accounts.deactivate(job)
+  const over = await run(gateway, request, { from, token: gone.token.id })
+  t.match(over.out, /^sign-in: [\s\S]*\(gone\): has ended, and opens nothing$/m)
+  t.match(await run(gateway, request, { from, token: 'x', proof: 'password' }), { code: 2, err: /leave out --proof/ })
+})

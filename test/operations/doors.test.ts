@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import t from 'tap'
 import { addAuditCommands } from '../../src/command-line/audit.js'
 import { addGatewayCommands } from '../../src/command-line/gateway.js'
+import { addLockCommands } from '../../src/command-line/locks.js'
 import { addSessionCommands } from '../../src/command-line/sessions.js'
 import { addSettingCommands } from '../../src/command-line/settings.js'
 import { addStoreCommands } from '../../src/command-line/store.js'
@@ -18,6 +19,7 @@ for (const add of [
   addGatewayCommands,
   addUserCommands,
   addSessionCommands,
+  addLockCommands,
   addTokenCommands,
   addSettingCommands,
   addAuditCommands,

@@ -34,6 +34,7 @@ export const table: Readonly<Record<string, Row>> = {
   'site.list': looks('support'),
   'site.explain': looks('support'),
   'sending.test': changes('owner'),
+  'lock.end-network': changes('support', { fresh: true }),
   'lock.end': changes('support', { fresh: true, notSelf: true }),
 }
 
@@ -78,6 +79,7 @@ export function samples(user: string): Readonly<Record<string, object>> {
     'day.show': {},
     'lock.list': {},
     'lock.end': { user },
+    'lock.end-network': { network: '192.0.2.77' },
     'sending.show': {},
     'site.list': {},
     'site.explain': { url: 'http://localhost/', user },

@@ -117,6 +117,10 @@ t.test('every operation with a page has its form there, and it works', async (t)
     'user.activate': () => house.house.identity.accounts.deactivate(bob),
     'user.end-exemption': () => house.house.identity.accounts.exempt(bob, { reason: 'x' }),
     'token.revoke': () => house.house.identity.tokens.issue({ accountId: bob, name: 'x' }, 'test'),
+    'lock.end-network': async () => {
+      const { attempts } = house.house.identity
+      for (let n = 0; n < 20; n += 1) await attempts.spendPassword({ nameHash: `${n}`, network: '192.0.2.77' })
+    },
     'settings.set': async () => undefined,
     'settings.unset': () => house.house.identity.settings.set('session.duration', '70d', { name: 'test' }),
   }

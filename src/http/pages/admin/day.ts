@@ -32,8 +32,8 @@ export async function showLocks(visit: Visit): Promise<FastifyReply> {
   if (result.elsewhere !== undefined) return result.elsewhere
   const locks = result.done.items.map(({ secondsLeft, ...lock }) => ({
     ...lock,
-    minutes: Math.ceil(secondsLeft / 60),
-    address: visit.own(userPage(lock.id)),
+    wait: spokenWait(secondsLeft),
+    address: lock.id === undefined ? undefined : visit.own(userPage(lock.id)),
   }))
   return visit.page('admin-locks', { ...deskData(visit, by), locks })
 }
@@ -45,6 +45,12 @@ export async function showSent(visit: Visit): Promise<FastifyReply> {
   const result = await ask(visit, showSending, {}, { by, page })
   if (result.elsewhere !== undefined) return result.elsewhere
   return visit.page('admin-sending', { ...deskData(visit, by), ...result.done })
+}
+
+function spokenWait(seconds: number): string {
+  if (seconds < 60) return seconds === 1 ? 'a second' : `${seconds} seconds`
+  const minutes = Math.ceil(seconds / 60)
+  return minutes === 1 ? 'a minute' : `${minutes} minutes`
 }
 
 /** Heights in a field of 240 by 60, one bar an hour. */

@@ -96,7 +96,17 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     ['admin-sending', { ...base, ...day.sending }],
     ['admin-sending', { ...support, ...day.sending }],
     ['admin-locks', { ...base, locks: [] }],
-    ['admin-locks', { ...base, locks: [{ id: 'a', username: 'ada', minutes: 14, address: '/' }] }],
+    [
+      'admin-locks',
+      {
+        ...base,
+        locks: [
+          { kind: 'second-factor', id: 'a', username: 'ada', wait: '14 minutes', address: '/' },
+          { kind: 'password', id: 'a', username: 'ada', wait: 'a second', address: '/' },
+          { kind: 'network', network: '2001:db8:1234:5678::/64', wait: '50 seconds' },
+        ],
+      },
+    ],
     ['admin-audit', audit],
     [
       'admin-audit',

@@ -1,0 +1,27 @@
+import { listLocks, unlockNetwork } from '../operations/locks.js'
+import { Refusal } from '../operations/operation.js'
+import { type AtDesk, byCommand, done, refusedAt, say, type Terminal, table } from './terminal.js'
+
+/** `locks list`: who has to wait, and how long. */
+export async function locksList({ desk }: AtDesk, terminal: Terminal, { json = false } = {}): Promise<number> {
+  const found = await desk.run(listLocks, {}, byCommand)
+  if (found instanceof Refusal) return refusedAt(terminal, found)
+  const { items } = found
+  if (json) say(terminal, JSON.stringify(items, undefined, 2))
+  else if (items.length === 0) say(terminal, 'Nobody is locked.')
+  else {
+    const cells = items.map(({ kind, username, network, secondsLeft }) => {
+      return [kind, username ?? network ?? '', `${secondsLeft} s`]
+    })
+    say(terminal, table([['WHAT', 'WHOSE', 'FOR ANOTHER'], ...cells]))
+  }
+  return done
+}
+
+/** `locks end NETWORK`: passwords from there are judged again. */
+export async function locksEnd({ desk }: AtDesk, terminal: Terminal, network: string): Promise<number> {
+  const ended = await desk.run(unlockNetwork, { network }, byCommand)
+  if (ended instanceof Refusal) return refusedAt(terminal, ended)
+  say(terminal, `Passwords from ${ended.network} are judged again.`)
+  return done
+}
