@@ -28,6 +28,7 @@ import { errorPage } from './http/pages/error-page.js'
 import { pages } from './http/pages/pages.js'
 import { Templates } from './http/pages/templates.js'
 import { type OnStopped, type ProxyParts, proxySites } from './http/proxy.js'
+import { RequestTraces } from './http/request-traces.js'
 import { httpServerOptions, requestIds } from './http/server-options.js'
 import { stoppedRequest, whereFrom } from './http/stopped.js'
 import { AssertionKeys } from './identity/assertion-keys.js'
@@ -43,12 +44,15 @@ import { Idempotency } from './operations/idempotency.js'
 import type { SiteView } from './operations/sites.js'
 import { sayingUnavailable } from './plugin-host/saying-unavailable.js'
 import { PluginHost } from './plugin-host.js'
+import { followed, type Tracing } from './tracing.js'
 
 /** What everything is given instead of reading it from the world. */
 export interface Surroundings {
   readonly log: Logger
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Where what is done is told, if anybody asked for it. */
+  readonly tracing?: Tracing | undefined
 }
 
 /** The rooms behind the door, without the web: what commands work with, and the gateway is built on. */
@@ -80,19 +84,20 @@ export async function openMail(config: Config, { log, now }: Surroundings): Prom
 }
 
 /** Opens what the configuration names: the store first, then everything that keeps something in it. */
-export async function openHouse(config: Config, { log, now }: Surroundings): Promise<House> {
+export async function openHouse(config: Config, { log, now, tracing }: Surroundings): Promise<House> {
   const passwords = new PasswordPool()
   const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords })
   try {
     const store = sayingUnavailable(await plugins.load('stores', config.store))
     plugins.useStore(store)
     // Before the second factors: those that send by mail and name no transport of their own use this one.
-    const mail = config.mail && (await plugins.load('mail-transports', config.mail))
+    const mail = config.mail && followed(await plugins.load('mail-transports', config.mail), 'mail', tracing, 'client')
     if (mail !== undefined) plugins.useMail(mail)
-    const directory = inOrder(await openDirectories(plugins, config), log)
+    const directory = followed(inOrder(await openDirectories(plugins, config), log), 'users', tracing)
     const secondFactors = new Map<string, SecondFactor>()
     for (const method of config.secondFactor.methods) {
-      secondFactors.set(method.use, await plugins.load('second-factors', method))
+      const factor = await plugins.load('second-factors', method)
+      secondFactors.set(method.use, 'sends' in factor ? followed(factor, method.use, tracing, 'client') : factor)
     }
 
     const audit = new Audit({ store, log, now, ...auditSettings(config) })
@@ -131,7 +136,8 @@ export async function openHouse(config: Config, { log, now }: Surroundings): Pro
       await audit.settled()
       await plugins.close()
     }
-    return { config, log, now, store, directory, secondFactors, audit, refusals, messages, identity, desk, close }
+    const rooms = { store, directory, secondFactors, audit, refusals, messages, identity, desk }
+    return { config, log, now, tracing, ...rooms, close }
   } catch (fault) {
     await plugins.close()
     throw fault
@@ -174,8 +180,11 @@ export async function buildGateway(
   house: House,
   { isStopping = () => false, onJudged }: { isStopping?: () => boolean; onJudged?: ProxyParts['onJudged'] } = {},
 ): Promise<FastifyInstance> {
-  const { config, log, now, store, secondFactors, desk, identity, refusals } = house
-  const { sessions, signIn, linkSignIn, helpDesk, own, notMe, devices, backupCodes, sealed, installation } = identity
+  const { config, log, now, tracing, store, secondFactors, desk, identity, refusals } = house
+  const { sessions, own, notMe, devices, backupCodes, sealed, installation } = identity
+  const signIn = followed(identity.signIn, 'sign-in', tracing)
+  const linkSignIn = followed(identity.linkSignIn, 'link', tracing)
+  const helpDesk = followed(identity.helpDesk, 'help', tracing)
   const { prefix } = config
   const secure = config.publicUrl.startsWith('https:')
 
@@ -202,10 +211,12 @@ export async function buildGateway(
 
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)
-  await server.register(proxySites, { policy, gate, applications, errors, requestId, onEnded, onStopped, onJudged })
   const peers = AddressRanges.parse(config.forwardAuth.peers ?? config.trustedProxies)
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
-  await server.register(forwardAuth, { prefix, gate, applications, errors, peers, trusted: reading, onStopped })
+  const traces = tracing && new RequestTraces(tracing, reading, secure ? 'https' : 'http')
+  const told = { gate, applications, errors, onStopped, onJudged, traces }
+  await server.register(proxySites, { ...told, policy, requestId, onEnded })
+  await server.register(forwardAuth, { ...told, prefix, peers, trusted: reading })
   await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
   await server.register(jwks, { prefix, keys: applications.wantAssertions ? keys : undefined })
   const entrance = new SiteEntrance({ policy, gate, prefix, now })

@@ -18,6 +18,7 @@ const room = (file: string): string => {
 const mayImport: Record<string, readonly string[]> = {
   contracts: [],
   errors: [],
+  tracing: ['contracts', 'errors'],
   templates: ['contracts', 'errors'],
   access: ['contracts', 'errors'],
   audit: ['contracts', 'errors'],
@@ -28,7 +29,7 @@ const mayImport: Record<string, readonly string[]> = {
   'plugin-host': ['contracts', 'errors', 'config'],
   config: ['contracts', 'errors', 'access', 'plugin-host'],
   operations: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit'],
-  http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'operations'],
+  http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'operations', 'tracing'],
   commands: [
     'contracts',
     'errors',
@@ -44,8 +45,9 @@ const mayImport: Record<string, readonly string[]> = {
   app: [
     ...['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'operations', 'http', 'config'],
     'plugin-host',
+    'tracing',
   ],
-  runtime: ['contracts', 'errors', 'app', 'config', 'http', 'identity', 'audit', 'commands'],
+  runtime: ['contracts', 'errors', 'app', 'config', 'http', 'identity', 'audit', 'commands', 'tracing'],
   'command-line': ['contracts', 'errors', 'app', 'config', 'runtime', 'commands', 'plugin-host'],
   main: ['command-line', 'runtime'],
 }

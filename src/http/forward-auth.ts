@@ -8,8 +8,9 @@ import { type Gate, isForwardAuth, type Judged, rawTarget } from './gate.js'
 import { isFromOwnPage } from './origin.js'
 import { type OriginalRequest, originalRequest } from './original-request.js'
 import { isPageLoad } from './page-load.js'
-import { isStopped, type OnStopped } from './proxy.js'
+import { isStopped, type OnStopped, type ProxyParts } from './proxy.js'
 import { refusalTo } from './refusal.js'
+import type { RequestTraces } from './request-traces.js'
 
 export interface ForwardAuthParts {
   readonly gate: Gate<ProxySite>
@@ -20,6 +21,9 @@ export interface ForwardAuthParts {
   /** Whose `X-Forwarded-For` counts: those that may ask, and what stands in front of them. */
   readonly trusted: AddressRanges
   readonly onStopped?: OnStopped | undefined
+  /** As with requests that come here themselves. */
+  readonly onJudged?: ProxyParts['onJudged']
+  readonly traces?: RequestTraces | undefined
 }
 
 /**
@@ -48,6 +52,8 @@ async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { ra
     original = readOriginal(parts, raw)
     const judging = parts.gate.judge(original, id)
     const verdict = judging instanceof Promise ? await judging : judging
+    parts.traces?.decided(raw, verdict, true)
+    if (verdict.kind === 'judged') parts.onJudged?.(raw, verdict)
     if (isStopped(verdict)) parts.onStopped?.(original, id, verdict)
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
     if (verdict.kind === 'judged') await answerJudged(parts, verdict, original, raw, response, id)

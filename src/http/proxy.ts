@@ -10,6 +10,7 @@ import type { Gate, Judgeable, Judged, Verdict } from './gate.js'
 import { OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
 import { refusalTo } from './refusal.js'
+import type { RequestTraces } from './request-traces.js'
 import { type TunnelLimits, Tunnels } from './tunnel.js'
 
 export interface ProxyParts {
@@ -25,6 +26,8 @@ export interface ProxyParts {
   readonly onStopped?: OnStopped | undefined
   /** Told of every request that was judged, to count it. Must not throw. */
   readonly onJudged?: ((request: IncomingMessage, judged: Judged<ProxySite>) => void) | undefined
+  /** Where traces are asked for. */
+  readonly traces?: RequestTraces | undefined
 }
 
 /** @param stopped what was judged, or refused before there was anything to judge */
@@ -77,7 +80,12 @@ export const proxySites = fp(
       if (!fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
     }
     fastify.decorateRequest('verdict', undefined)
-    fastify.addHook('onRequest', judgeFirst(parts))
+    const { traces } = parts
+    fastify.addHook('onRequest', traces === undefined ? judgeFirst(parts) : traced(judgeFirst(parts), traces))
+    // A body is read on its connection's account: from here on it is the request's again.
+    if (traces !== undefined) {
+      fastify.addHook('preHandler', ({ raw }, _reply, done) => traces.within(raw, done))
+    }
     fastify.setErrorHandler(parts.errors.handler)
     fastify.setNotFoundHandler(parts.errors.notFound)
     for (const site of parts.policy.sites) await fastify.register(oneSite, { ...parts, site })
@@ -119,10 +127,20 @@ async function oneSite(scope: FastifyInstance, parts: ProxyParts & { site: Site<
 type Done = (error?: Error) => void
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: Done) => void
 
+function traced(hook: Hook, traces: RequestTraces): Hook {
+  return (request, reply, done) => {
+    const span = traces.begin(request.raw, request.id)
+    traces.endsWith(request.raw, reply.raw)
+    span.within(() => hook(request, reply, done))
+  }
+}
+
 /** Every request of whatever route meets the gate here, those to no route too. */
-function judgeFirst({ gate, errors, onStopped }: ProxyParts): Hook {
+function judgeFirst({ gate, errors, onStopped, traces }: ProxyParts): Hook {
   const act = (verdict: Verdict<ProxySite>, request: FastifyRequest, reply: FastifyReply, done: Done) => {
     request.verdict = verdict
+    if (verdict.kind === 'own') traces?.ownPage(request.raw, request.routeOptions.url ?? '')
+    else traces?.decided(request.raw, verdict)
     if (verdict.kind === 'refused') {
       onStopped?.(request.raw, request.id, verdict)
       done(new GatelodgeError(verdict.error))
@@ -151,7 +169,7 @@ function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: Er
 }
 
 function passThrough(parts: ProxyParts): Hook {
-  const { applications, errors, onStopped, onJudged } = parts
+  const { applications, errors, onStopped, onJudged, traces } = parts
   return (request, reply, done) => {
     const { verdict, raw } = request
     if (verdict?.kind !== 'judged') {
@@ -173,14 +191,18 @@ function passThrough(parts: ProxyParts): Hook {
       return
     }
     const { upstream } = application
-    const fail = (error: unknown) => errors.answer(raw, response, error, request.id)
+    const leg = traces?.leg(raw, response, application)
+    const fail = (error: unknown) => {
+      leg?.failed(error)
+      errors.answer(raw, response, error, request.id)
+    }
     const forward = (headers: string[]) => {
       if (response.destroyed) return
       upstream.forward({
         request: raw,
         response,
         target: verdict.target.forward,
-        headers,
+        headers: leg === undefined ? headers : leg.headers(headers),
         policy: verdict.headers === undefined ? application.headers : alsoSaying(verdict.headers, application.headers),
         fail,
         boundTo: verdict.session === undefined ? undefined : verdict.program === true ? 'program' : 'session',

@@ -12,6 +12,7 @@ import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
 import { isStopped, type OnStopped } from './proxy.js'
 import { refusalTo } from './refusal.js'
+import type { RequestTraces } from './request-traces.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
 import { acceptanceOf, asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
@@ -33,6 +34,7 @@ export interface TunnelParts {
   readonly requestId: () => string
   readonly limits?: TunnelLimits | undefined
   readonly onStopped?: OnStopped | undefined
+  readonly traces?: RequestTraces | undefined
 }
 
 const perSite = 1000
@@ -96,11 +98,15 @@ export class Tunnels {
   async #enter(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const requestId = this.#parts.requestId()
     this.#entering += 1
+    this.#parts.traces?.begin(request, requestId)
     try {
       const judged = await this.#judge(request, requestId)
       const { applications } = this.#parts
       const headers = await applications.headersFor(applications.of(judged.site), request, judged, requestId)
-      if (socket.destroyed) return
+      if (socket.destroyed) {
+        this.#parts.traces?.gone(request)
+        return
+      }
       this.#open(request, socket, head, judged, headers, requestId)
     } catch (error) {
       this.#answer(request, socket, error, requestId)
@@ -122,7 +128,8 @@ export class Tunnels {
     if (!isWellFormed(request) || hasBody(request)) throw new GatelodgeError('request.malformed')
     const verdict = await this.#parts.gate.judge(request, requestId)
     if (verdict.kind === 'own') throw new GatelodgeError('not-found')
-    const { onStopped } = this.#parts
+    const { onStopped, traces } = this.#parts
+    traces?.decided(request, verdict)
     if (isStopped(verdict)) onStopped?.(request, requestId, verdict)
     if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
     const refusal = refusalTo(request, verdict)
@@ -155,7 +162,9 @@ export class Tunnels {
     if (application.upstream === undefined) throw new GatelodgeError('upstream.none')
     const sessionId = judged.session?.session.id
     if (this.#closing || this.#isFull(application, sessionId)) throw new GatelodgeError('upgrade.limit')
-    const outgoing = this.#handshake(application, judged.target.forward, headers)
+    const { traces } = this.#parts
+    const leg = traces?.leg(request, undefined, application)
+    const outgoing = this.#handshake(application, judged.target.forward, leg?.headers(headers) ?? headers)
     let splice: Splice | undefined
     const tunnel: Tunnel = {
       request,
@@ -168,11 +177,13 @@ export class Tunnels {
     this.#tunnels.add(tunnel)
     const abandon = () => {
       end()
+      traces?.gone(request)
       outgoing.destroy()
     }
     socket.once('close', abandon)
 
     const fail = (error: unknown) => {
+      leg?.failed(error)
       if (splice === undefined && !socket.destroyed && !socket.writableEnded)
         this.#answer(request, socket, error, requestId)
     }
@@ -185,6 +196,8 @@ export class Tunnels {
     outgoing.on('response', (answer) => {
       clearTimeout(timer)
       const response = bareResponse(request, socket)
+      leg?.answered(answer.statusCode ?? 502)
+      traces?.endsWith(request, response)
       response.writeHead(answer.statusCode ?? 502, [
         ...application.headers.response(answer.rawHeaders),
         'Connection',
@@ -207,6 +220,8 @@ export class Tunnels {
         side.setNoDelay(true)
         side.setKeepAlive(true, 60_000)
       }
+      leg?.answered(101)
+      traces?.answered(request, 101)
       socket.write(switching(application.headers.response(answer.rawHeaders)), 'latin1')
       if (upstreamHead.length > 0) upstream.unshift(upstreamHead)
       if (head.length > 0) socket.unshift(head)
@@ -247,8 +262,14 @@ export class Tunnels {
   }
 
   #answer(request: IncomingMessage, socket: Socket, error: unknown, requestId: string): void {
-    if (socket.destroyed) return
-    this.#parts.errors.answer(request, bareResponse(request, socket), error, requestId)
+    const { traces, errors } = this.#parts
+    if (socket.destroyed) {
+      traces?.gone(request)
+      return
+    }
+    const response = bareResponse(request, socket)
+    traces?.endsWith(request, response)
+    errors.answer(request, response, error, requestId)
   }
 }
 

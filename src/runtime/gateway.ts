@@ -4,6 +4,7 @@ import type { House } from '../app.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
 import { Door, type DoorLimits } from '../http/door.js'
+import type { Tracing } from '../tracing.js'
 import { type Generation, openGeneration } from './generation.js'
 import type { Observer } from './observer.js'
 
@@ -37,17 +38,20 @@ export class Gateway {
   readonly url: string
 
   readonly #observer: Observer | undefined
+  readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
     observer: Observer | undefined
     log: Logger
     now: () => number
+    tracing: Tracing | undefined
     door: Door
     first: Generation
     url: string
   }) {
     this.#log = parts.log
     this.#observer = parts.observer
+    this.#tracing = parts.tracing
     this.#now = parts.now
     this.#door = parts.door
     this.#current = parts.first
@@ -55,10 +59,10 @@ export class Gateway {
   }
 
   /** @throws when something that is named cannot be opened, or the port is taken */
-  static async open(config: Config, log: Logger, observer?: Observer): Promise<Gateway> {
+  static async open(config: Config, log: Logger, observer?: Observer, tracing?: Tracing): Promise<Gateway> {
     const now = () => Date.now()
     let gateway: Gateway | undefined
-    const first = await openGeneration(config, { log, now }, () => gateway?.isStopping ?? false, observer)
+    const first = await openGeneration(config, { log, now, tracing }, () => gateway?.isStopping ?? false, observer)
     try {
       const door = new Door(first.server.server, doorLimits(config), {
         prefix: config.prefix,
@@ -69,7 +73,7 @@ export class Gateway {
         },
       })
       const url = await door.listen(config.listen)
-      gateway = new Gateway({ observer, log, now, door, first, url })
+      gateway = new Gateway({ observer, log, now, tracing, door, first, url })
     } catch (fault) {
       await first.close()
       throw fault
@@ -100,7 +104,8 @@ export class Gateway {
 
   /** Builds what another configuration asks for, beside what runs. @throws when something cannot be opened */
   async prepare(config: Config): Promise<Prepared> {
-    const next = await openGeneration(config, { log: this.#log, now: this.#now }, () => this.#stopping, this.#observer)
+    const surroundings = { log: this.#log, now: this.#now, tracing: this.#tracing }
+    const next = await openGeneration(config, surroundings, () => this.#stopping, this.#observer)
     return {
       house: next.house,
       commit: () => this.#put(next),

@@ -3,6 +3,7 @@ import type { House } from '../app.js'
 import { done } from '../commands/terminal.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
+import type { Tracing } from '../tracing.js'
 import { listenForCommands } from './control.js'
 import { controlSocket } from './control-place.js'
 import { createLog } from './log.js'
@@ -10,6 +11,7 @@ import type { Observer } from './observer.js'
 import { Reload, type Reloadable, type ReloadOutcome } from './reload.js'
 import { ServiceNotices } from './service-notices.js'
 import { untilStopped } from './stop.js'
+import { tracesOf } from './traces/wanted.js'
 import { withConfig } from './with-config.js'
 
 /** A gateway that listens. */
@@ -95,15 +97,16 @@ async function open(config: Config, log: ReturnType<typeof createLog>): Promise<
 }
 
 /** Loaded when it is known that this process serves requests itself. */
-async function openGateway(config: Config, log: Logger, observer?: Observer) {
+async function openGateway(config: Config, log: Logger, observer?: Observer, tracing?: Tracing) {
   const { Gateway } = await import('./gateway.js')
-  return Gateway.open(config, log, observer)
+  return Gateway.open(config, log, observer, tracing)
 }
 
 async function openOne(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
   const metrics = config.metrics && (await import('./metrics.js'))
   const observer = metrics && new metrics.Metrics()
-  const gateway = await openGateway(config, log, observer)
+  const traces = await tracesOf(process.env, log)
+  const gateway = await openGateway(config, log, observer, traces)
   const unserve =
     config.metrics && (await metrics?.serveMetrics(config.metrics.listen, () => metrics.ownMetrics(), log))
   return {
@@ -123,7 +126,7 @@ async function openOne(config: Config, log: ReturnType<typeof createLog>): Promi
     },
     close: async (stop) => {
       await gateway.close(stop)
-      await unserve?.()
+      await Promise.all([unserve?.(), traces?.close()])
     },
   }
 }

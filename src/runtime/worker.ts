@@ -2,6 +2,8 @@ import { useCompileCache } from './compile-cache.js'
 import { Gateway, type Prepared } from './gateway.js'
 import { createLog } from './log.js'
 import { sentenceOf } from './sentence.js'
+import type { Traces } from './traces/open.js'
+import { tracesOf } from './traces/wanted.js'
 import { type Answer, hello, isOrder, type Order } from './worker-words.js'
 
 /** One of several processes that serve one listener. It does what the supervisor says, and ends with it. */
@@ -14,6 +16,7 @@ process.on('disconnect', () => process.exit(1))
 
 let gateway: Gateway | undefined
 let prepared: Prepared | undefined
+let traces: Traces | undefined
 const log = createLog('info')
 
 process.on('message', (message) => {
@@ -28,7 +31,8 @@ async function obey(order: Order): Promise<{ url?: string }> {
   if (order.do === 'start') {
     log.level = order.config.log.level
     const observer = order.config.metrics && (await import('./metrics.js')).metricsOfWorker()
-    gateway = await Gateway.open(order.config, log, observer)
+    traces = await tracesOf(process.env, log)
+    gateway = await Gateway.open(order.config, log, observer, traces)
     return { url: gateway.url }
   }
   if (gateway === undefined) throw new Error('This worker was not started.')
@@ -46,6 +50,7 @@ async function obey(order: Order): Promise<{ url?: string }> {
   if (order.do === 'audit') await gateway.house.audit.record(order.entry)
   if (order.do === 'stop') {
     await gateway.close(order)
+    await traces?.close()
     process.exit(0)
   }
   return {}
