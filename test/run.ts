@@ -2,8 +2,8 @@
  * Runs the compiled tests under tap and closes with one plain line made from tap's own count.
  * `npm test` runs all of them; `npm test -- access http/pages` those whose path contains one of the words.
  *
- * What fails is printed with its place and reason, and its file is run once more with the machine to itself. A file that
- * passes then is named as unsteady, so that it gets mended, and is counted as it came out the second time.
+ * What fails is printed with its place and reason, and its file is run again with the machine to itself. A file that
+ * passes then is named as unsteady, so that it gets mended, and is counted as it came out the last time.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -15,6 +15,9 @@ const testDirectory = dirname(fileURLToPath(import.meta.url))
 const root = join(testDirectory, '../..')
 const reports = join(root, '.tap')
 const words = process.argv.slice(2)
+
+/** How often what failed is run again: the machine may have been taken away once more meanwhile. */
+const TURNS_AGAIN = 2
 
 /** Lines shown of what tap says about one failure. */
 const LONGEST = 60
@@ -37,16 +40,17 @@ if (builtPlugins.includes('@tapjs/typescript')) tap('build')
 
 mkdirSync(reports, { recursive: true })
 const first = runTests('report.tap', files)
-print(first.failures)
-const again = first.failedFiles.length > 0 ? runTests('again.tap', first.failedFiles, '--jobs=1') : undefined
-if (again !== undefined) {
-  print(again.failures)
-  const unsteady = first.failedFiles.filter((file) => !again.failedFiles.includes(file))
+let last = first
+for (let turn = 1; turn <= TURNS_AGAIN && last.failedFiles.length > 0; turn += 1) {
+  for (const { name, diagnostics } of last.failures) console.log(`To be run again: ${name}\n${diagnostics.join('\n')}`)
+  const before = last.failedFiles
+  last = runTests(`again-${turn}.tap`, before, '--jobs=1')
+  const unsteady = before.filter((file) => !last.failedFiles.includes(file))
   for (const file of unsteady) console.log(`Unsteady: ${file} failed, and passed when it was run again by itself.`)
 }
+for (const { name, diagnostics } of last.failures) console.log(`\nFAILED ${[name, ...diagnostics].join('\n')}`)
 
-const last = again ?? first
-// Where every file that failed passed the second time, what failed in the first run has passed by now.
+// Where every file that failed passed in the end, what failed in the first run has passed by now.
 const passed = last.failed === 0 ? first.passed + first.failed : first.passed
 const { failed } = last
 const skipFails = process.env['CI'] === 'true' && first.skipped > 0
@@ -56,14 +60,20 @@ if (skipFails) console.log('In CI a skipped test is a failure: install what the 
 console.log(`\n${passed} passed, ${failed} failed${first.skipped > 0 ? `, ${first.skipped} skipped` : ''}`)
 process.exitCode = last.status !== 0 || failed > 0 || passed === 0 || skipFails ? 1 : 0
 
+interface Failure {
+  /** With the names of the tests it stands in. */
+  readonly name: string
+  /** What tap says about it. */
+  readonly diagnostics: readonly string[]
+}
+
 interface Outcome {
   readonly status: number | null
   readonly passed: number
   /** At least 1 when tap failed, even where it counted none. */
   readonly failed: number
   readonly skipped: number
-  /** Each with the names of the tests it stands in and what tap says about it. */
-  readonly failures: readonly string[]
+  readonly failures: readonly Failure[]
   readonly failedFiles: readonly string[]
 }
 
@@ -84,8 +94,8 @@ function runTests(name: string, files: readonly string[], ...options: string[]):
   }
 }
 
-function failuresOf(report: string): readonly string[] {
-  const failures: string[] = []
+function failuresOf(report: string): readonly Failure[] {
+  const failures: Failure[] = []
   const within: string[] = []
   const lines = report.split('\n')
   for (const [at, line] of lines.entries()) {
@@ -94,13 +104,12 @@ function failuresOf(report: string): readonly string[] {
     if (subtest !== null) within.splice(depth, within.length, subtest[1] ?? '')
     const failure = /^ *not ok \d+ - (?!.*# (?:TODO|SKIP))(.*)/.exec(line)
     if (failure === null) continue
+    const name = [...within.slice(0, depth), failure[1]?.replace(/ # time=.*/, '')].join(' > ')
+    // What stands around a failure fails with it, and says nothing new.
+    if (failures.some((inner) => inner.name.startsWith(`${name} > `))) continue
     const end = lines.findIndex((other, index) => index > at && other.trim() === '...')
     const diagnostics = lines[at + 1]?.trim() === '---' ? lines.slice(at + 1, Math.min(end, at + LONGEST)) : []
-    failures.push([`FAILED ${[...within.slice(0, depth), failure[1]].join(' > ')}`, ...diagnostics].join('\n'))
+    failures.push({ name, diagnostics })
   }
   return failures
-}
-
-function print(failures: readonly string[]): void {
-  for (const failure of failures) console.log(`\n${failure}`)
 }

@@ -133,7 +133,7 @@ t.test('a gateway that died is followed by another after half a minute', async (
   await follow(t, store, audit, place, () => now)
   await record(audit)
   now += 31_000
-  await until('it to arrive', () => place.arrived.length === 1, 20_000)
+  await until('it to arrive', () => place.arrived.length === 1)
 })
 
 t.test('an out that is named for the first time begins with what is written from then on', async (t) => {

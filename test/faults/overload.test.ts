@@ -44,10 +44,8 @@ limits: { requests: 14 }
   t.equal(busy.value.status, 503)
   t.match(busy.value.text, /upstream\.busy/)
   t.match(busy.value.retryAfter, /^\d+$/)
-  t.ok(busy.ms < 3000, `it was said after ${busy.ms} ms`)
   const beside = await quickest(5, () => ask('quick.example'))
   t.equal(beside.value.status, 200)
-  t.ok(beside.ms < 1000)
 
   const ten = await open('wide.example', 10)
   await until('the others to arrive', () => hung.requests.length === 14)
@@ -55,7 +53,6 @@ limits: { requests: 14 }
   t.equal(full.value.status, 503)
   t.match(full.value.text, /"overloaded"/)
   t.match(full.value.retryAfter, /^\d+$/)
-  t.ok(full.ms < 1000)
   t.equal((await ask('quick.example', '/.gatelodge/sign-in')).status, 503, 'our own pages as well')
   for (const path of ['/.gatelodge/healthz', '/.gatelodge/readyz'])
     t.equal((await ask('quick.example', path)).status, 200)
@@ -64,7 +61,7 @@ limits: { requests: 14 }
     'GET /socket HTTP/1.1\r\nHost: quick.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nGET / HTTP/1.1\r\nHost: quick.example\r\n\r\n',
   )
-  const refused = await upgrade.untilClosed(20_000)
+  const refused = await upgrade.untilClosed()
   t.match(refused, /^HTTP\/1\.1 503 /)
   t.equal(refused.match(/HTTP\/1\.1 /g)?.length, 1, 'what stands behind it is never read')
 
@@ -77,11 +74,14 @@ limits: { requests: 14 }
     fault: 'an upstream hangs and its limits are full',
     saw: 'that site 503 with Retry-After; the others 200',
     answerMs: busy.ms,
+    promisedMs: 3000,
   })
+  tell(t, { fault: 'the site beside one that hangs', saw: '200', answerMs: beside.ms, promisedMs: 1000 })
   tell(t, {
     fault: 'more requests under way than `limits.requests`',
     saw: '503 with Retry-After; health checks 200',
     answerMs: full.ms,
+    promisedMs: 1000,
     recoverMs: back.ms,
   })
 })

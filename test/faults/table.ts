@@ -7,6 +7,8 @@ export interface Seen {
   readonly saw: string
   /** How long the answer that was affected took: of several the quickest, since these machines have other things to do. */
   readonly answerMs?: number
+  /** No answer may take longer. A promise of the gateway on a machine that has time for it: `npm run faults` judges it. */
+  readonly promisedMs?: number
   /** From the end of the fault until everything was as before. */
   readonly recoverMs?: number
   readonly more?: string
@@ -22,9 +24,14 @@ export function tell(t: { comment(text: string): void }, seen: Seen): void {
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(seen)}\n`)
 }
 
-export function rowOf({ fault, saw, answerMs, recoverMs, more }: Seen): string {
+/** Whether the answer took longer than is promised. */
+export const isLate = ({ answerMs = 0, promisedMs = Number.POSITIVE_INFINITY }: Seen): boolean => answerMs > promisedMs
+
+export function rowOf(seen: Seen): string {
+  const { fault, saw, answerMs, promisedMs, recoverMs, more } = seen
   const times = [
     ...(answerMs === undefined ? [] : [`answered in ${Math.round(answerMs)} ms`]),
+    ...(isLate(seen) ? [`LATE: ${promisedMs} ms are promised`] : []),
     ...(recoverMs === undefined ? [] : [`as before after ${Math.round(recoverMs)} ms`]),
     ...(more === undefined ? [] : [more]),
   ]

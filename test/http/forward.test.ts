@@ -11,7 +11,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { localhostCertificate } from '../support/localhost-certificate.js'
-import { until } from '../support/poll.js'
+import { until, untilStill } from '../support/poll.js'
 import { RawSocket, rawExchange } from '../support/raw-socket.js'
 import type { Scope } from '../support/scope.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
@@ -152,17 +152,7 @@ t.test('a client that does not read holds the application back', async (t) => {
   const socket = await RawSocket.open(t, door.port)
   socket.pause()
   socket.write('GET /x HTTP/1.1\r\nHost: h\r\n\r\n')
-  let last = -1
-  await until(
-    'the application to stand still',
-    async () => {
-      if (written > 0 && written === last) return true
-      last = written
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      return false
-    },
-    20_000,
-  )
+  await untilStill('the application to stand still', () => written)
   t.ok(written < 40_000_000, `${written} bytes`)
   const left = written
   socket.resume()
@@ -273,17 +263,16 @@ t.test('trailers of a request end here, too', async (t) => {
 t.test(
   'one message makes one message: an upstream 503 is not tried again, nor its Retry-After waited for',
   async (t) => {
+    // An hour: whoever waited for it would not answer in this test.
     const app = await application(t, (_request, response) =>
-      response.writeHead(503, { 'retry-after': '1' }).end('later'),
+      response.writeHead(503, { 'retry-after': '3600' }).end('later'),
     )
     const door = await frontDoor(t, { sites: [{ upstream: app.url, rules: open }] })
-    const since = performance.now()
     const response = await ask(door.port, '/x')
     t.equal(response.statusCode, 503)
-    t.equal(response.headers['retry-after'], '1')
+    t.equal(response.headers['retry-after'], '3600')
     t.equal(String(await bytesOf(response)), 'later')
     t.equal(app.requests.length, 1)
-    t.ok(performance.now() - since < 900)
   },
 )
 
@@ -428,9 +417,9 @@ t.test('a hung application holds up only itself: another site keeps its speed', 
   const sockets = await Promise.all(Array.from({ length: 300 }, () => RawSocket.open(t, door.port)))
   for (const socket of sockets) socket.write('GET /x HTTP/1.1\r\nHost: hung\r\n\r\n')
   await until('all that may to arrive', () => hung.requests.length === 20)
-  const since = performance.now()
+  // The hung ones are never answered: whoever waited for one of them would not be either.
   t.equal((await ask(door.port, '/x', { headers: { host: 'quick' } })).statusCode, 200)
-  t.ok(performance.now() - since < 1000)
+  t.ok(hung.requests.every(({ socket }) => !socket.destroyed))
   for (const socket of sockets) socket.reset()
   await until('the hung ones to be given up', () => hung.requests.every(({ socket }) => socket.destroyed))
   t.equal(hung.requests.length, 20, 'nobody who left was sent on')
@@ -444,7 +433,7 @@ t.test('beyond its limit an application is busy: 503 with Retry-After, after a w
   await until('the first', () => hung.requests.length === 1)
   const second = await RawSocket.open(t, door.port)
   second.write('GET /2 HTTP/1.1\r\nHost: h\r\n\r\n')
-  const text = await second.untilReceived(/upstream\.busy/, 10_000)
+  const text = await second.untilReceived(/upstream\.busy/)
   t.equal(statusOf(text), 503)
   t.match(text, /^retry-after: \d+\r$/m)
   const third = await RawSocket.open(t, door.port)

@@ -17,3 +17,15 @@ export async function until<Value>(
     await pause(10)
   }
 }
+
+/** Waits until a number that grew has stayed the same for thirty looks in a row, and gives it back. */
+export async function untilStill(what: string, count: () => number): Promise<number> {
+  let last = 0
+  let looks = 0
+  return until(what, () => {
+    const now = count()
+    looks = now === last ? looks + 1 : 0
+    last = now
+    return now > 0 && looks >= 30 ? now : undefined
+  })
+}

@@ -66,13 +66,13 @@ export class RawSocket {
   }
 
   /** Waits until what came contains the text or fits the expression, and gives all of it back. */
-  async untilReceived(expected: string | RegExp, deadlineMs = 5_000): Promise<string> {
+  async untilReceived(expected: string | RegExp, deadlineMs = 30_000): Promise<string> {
     const fits = (all: string) => (typeof expected === 'string' ? all.includes(expected) : expected.test(all))
     return until(`${expected} in what was received`, () => (fits(this.text()) ? this.text() : undefined), deadlineMs)
   }
 
   /** Waits until the other side closes or resets, and gives back all that came. */
-  async untilClosed(deadlineMs = 5_000): Promise<string> {
+  async untilClosed(deadlineMs = 30_000): Promise<string> {
     await until('the other side to close', () => this.#state !== 'open', deadlineMs)
     return this.text()
   }
@@ -83,11 +83,12 @@ export async function rawExchange(
   t: Scope,
   port: number,
   bytes: string | Uint8Array,
-  deadlineMs = 2_000,
+  restMs = 2_000,
 ): Promise<{ readonly text: string; readonly state: 'open' | 'ended' | 'reset' }> {
   const socket = await RawSocket.open(t, port)
   socket.write(bytes)
-  const text = await socket.untilClosed(deadlineMs).catch(() => socket.text())
+  await until('a word or the end', () => socket.state() !== 'open' || socket.bytes().length > 0).catch(() => undefined)
+  const text = await socket.untilClosed(restMs).catch(() => socket.text())
   const state = socket.state()
   socket.reset()
   return { text, state }
