@@ -10,6 +10,8 @@ export interface User {
   /** Never changes and is never given to anybody else, even when the username is. */
   readonly id: string
   readonly username: string
+  /** What people call them, as in `Ada Lovelace`. */
+  readonly displayName?: string
   readonly email?: string
   /** E.164, as in `+15550100`. */
   readonly mobile?: string
@@ -33,6 +35,11 @@ export interface UserDirectory {
   verifyPassword(username: string, password: string): Promise<User | undefined>
   /** Every user that fits; by id or username at most one. */
   find(by: UserQuery): Promise<readonly User[]>
+  /**
+   * Users who have this text somewhere in their username, display name or mail address, whatever its case; in order of
+   * folded username, from after the one named. Left out where nobody can be searched for.
+   */
+  search?(text: string, page?: { readonly after?: string; readonly limit?: number }): Promise<readonly User[]>
   /** Present where the directory can be changed from here: `local` has it, `ldap` does not. */
   readonly writable?: WritableUsers
   /**

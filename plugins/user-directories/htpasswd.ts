@@ -82,6 +82,23 @@ class HtpasswdDirectory implements UserDirectory {
     return entry === undefined ? [] : [await this.#user(entry)]
   }
 
+  async search(
+    text: string,
+    { after, limit = 100 }: { after?: string; limit?: number } = {},
+  ): Promise<readonly User[]> {
+    const { entries } = await this.#parts.users.read()
+    const [folded, start] = [foldUsername(text), after && foldUsername(after)]
+    const users: User[] = []
+    for (const id of [...entries.keys()].sort()) {
+      const entry = entries.get(id)
+      if (entry === undefined || (start !== undefined && id <= start)) continue
+      const user = await this.#user(entry)
+      if (id.includes(folded) || foldUsername(user.email ?? '').includes(folded)) users.push(user)
+      if (users.length >= limit) break
+    }
+    return users
+  }
+
   async #withEmail(email: string, entries: Users['entries']): Promise<readonly User[]> {
     const [start, end] = this.#parts.email?.split('{username}').map(foldUsername) ?? []
     const folded = foldUsername(email)

@@ -78,6 +78,25 @@ class LdapDirectory implements UserDirectory {
     return person === undefined ? [] : [user]
   }
 
+  /** The server has no order and no pages of its own: of more than it gives at once, some are not found. */
+  async search(
+    text: string,
+    { after, limit = 100 }: { after?: string; limit?: number } = {},
+  ): Promise<readonly User[]> {
+    if (text === '' || text.length > LONGEST_TEXT || text.includes('\0')) return []
+    const { OrFilter, SubstringFilter } = this.#ldapts
+    const { username, displayName, email } = this.#attributes
+    const filters = [username, displayName, email].map((attribute) => new SubstringFilter({ attribute, any: [text] }))
+    const found = await this.#ask(new OrFilter({ filters }), MOST_FOUND)
+    const keyed = found.map((person) => ({ key: foldUsername(person.user.username), person }))
+    const rest = keyed.filter(({ key }) => after === undefined || key > foldUsername(after))
+    rest.sort((a, b) => (a.key < b.key ? -1 : 1))
+    const users: User[] = []
+    // One after the other: whoever signs in meanwhile needs connections, too.
+    for (const { person } of rest.slice(0, limit)) users.push(await this.#withGroups(person))
+    return users
+  }
+
   async close(): Promise<void> {
     this.#searching.close()
     this.#binding.close()
@@ -108,9 +127,12 @@ class LdapDirectory implements UserDirectory {
   }
 
   /** The value travels beside the filter, never in its text: nothing in it can become a part of the filter. */
-  async #search(attribute: string, value: string | Buffer, sizeLimit: number): Promise<readonly Person[]> {
-    const { EqualityFilter, AndFilter } = this.#ldapts
-    const filter = new AndFilter({ filters: [...this.#users, new EqualityFilter({ attribute, value })] })
+  #search(attribute: string, value: string | Buffer, sizeLimit: number): Promise<readonly Person[]> {
+    return this.#ask(new this.#ldapts.EqualityFilter({ attribute, value }), sizeLimit)
+  }
+
+  async #ask(wanted: Filter, sizeLimit: number): Promise<readonly Person[]> {
+    const filter = new this.#ldapts.AndFilter({ filters: [...this.#users, wanted] })
     const { base, scope } = this.#options
     const isBytes = this.#attributes.id.toLowerCase() === 'objectguid'
     const { searchEntries } = await this.#searching.use((client) =>
@@ -169,6 +191,8 @@ class LdapDirectory implements UserDirectory {
 const LONGEST_PASSWORD = 512
 const MOST_WITH_ONE_ADDRESS = 50
 const MOST_GROUPS = 500
+const MOST_FOUND = 500
+const LONGEST_TEXT = 200
 
 /** In whose place groups are searched for where there is nobody. */
 const NOBODY: Person = { dn: 'cn=nobody', user: { id: '', username: 'nobody', groups: [] } }

@@ -13,6 +13,7 @@ import {
   type UserQuery,
   type WritableUsers,
 } from '../../src/contracts.js'
+import { hasText, SearchIndex } from './local/search-index.js'
 
 /** Users kept in the gateway's own store. */
 export default definePlugin({
@@ -42,6 +43,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
   readonly #passwords: Passwords
   readonly #now: () => number
   readonly #host: Host
+  readonly #index: SearchIndex
   readonly writable = this
 
   constructor(host: Host) {
@@ -49,6 +51,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     this.#passwords = host.passwords
     this.#now = host.now
     this.#host = host
+    this.#index = new SearchIndex(host)
   }
 
   async verifyPassword(username: string, password: string): Promise<User | undefined> {
@@ -74,7 +77,10 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     if (!(await this.#claim(record))) return undefined
     await this.#lead(record)
     await this.#store.add(userKey(record.id), asJson(record))
-    if (await this.#holds(record)) return publicPart(record)
+    if (await this.#holds(record)) {
+      await this.#index.note(record.id)
+      return publicPart(record)
+    }
     // It took so long that somebody else was given the name.
     await this.#drop(record)
     return undefined
@@ -96,6 +102,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
       }
       if (renamed) await this.#release(before)
       if (before.email !== undefined && emailKey(before) !== emailKey(after)) await this.#store.delete(emailKey(before))
+      await this.#index.note(id)
       return publicPart(after)
     }
   }
@@ -135,6 +142,27 @@ class LocalDirectory implements UserDirectory, WritableUsers {
       if (page.length < limit) break
     }
     return users
+  }
+
+  async search(text: string, page: { after?: string; limit?: number } = {}): Promise<readonly User[]> {
+    const { after, limit = 100 } = page
+    const found = await this.#index.find(text, after && foldUsername(after))
+    if (found === undefined) return this.#beginning(text, page)
+    const users: User[] = []
+    for (const id of found) {
+      const record = await this.#get(id)
+      if (record !== undefined && hasText(record, text)) users.push(publicPart(record))
+      if (users.length >= limit) break
+    }
+    return users
+  }
+
+  /** Those whose names begin with the text: what can be said without looking at everybody. */
+  async #beginning(text: string, { after, limit = 100 }: { after?: string; limit?: number }): Promise<readonly User[]> {
+    const folded = foldUsername(text)
+    const exact = after === undefined ? await this.find({ username: text }) : []
+    const later = await this.list({ after: after ?? text, limit: limit - exact.length })
+    return [...exact, ...later.filter(({ username }) => foldUsername(username).startsWith(folded))]
   }
 
   async #hashOf(credential: string | ImportedHash): Promise<string> {
@@ -207,6 +235,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
 
   async #drop(record: UserRecord): Promise<boolean> {
     const removed = await this.#store.delete(userKey(record.id))
+    await this.#index.note(record.id)
     await this.#release(record)
     if (record.email !== undefined) await this.#store.delete(emailKey(record))
     return removed
@@ -243,7 +272,10 @@ function isEmail(email: string): boolean {
 }
 
 /** Without what is not set, so that what is read back equals what was written. */
-function tidy({ id, username, email, mobile, groups }: User): User {
+function tidy({ id, username, displayName, email, mobile, groups }: User): User {
+  if (displayName !== undefined && !/^[^\s\p{C}](?:[^\p{C}\p{Zl}\p{Zp}]{0,198}[^\s\p{C}])?$/u.test(displayName)) {
+    throw new RangeError('A display name has 1 to 200 visible characters, and no space at either end')
+  }
   if (email !== undefined && !isEmail(email)) throw new RangeError('An e-mail address has the form name@host')
   if (mobile !== undefined && !/^\+[1-9]\d{6,14}$/.test(mobile)) {
     throw new RangeError('A mobile number is written as +, country code and number (E.164)')
@@ -252,6 +284,7 @@ function tidy({ id, username, email, mobile, groups }: User): User {
     id,
     username: username.normalize('NFC'),
     groups: [...groups],
+    ...(displayName === undefined ? {} : { displayName: displayName.normalize('NFC') }),
     ...(email === undefined ? {} : { email }),
     ...(mobile === undefined ? {} : { mobile }),
   }

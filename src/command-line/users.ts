@@ -24,6 +24,7 @@ export function addUserCommands(program: Command): void {
   user
     .command('list')
     .description('everybody, in order of username')
+    .option('--search <text>', 'who has this somewhere in the username, the display name or the mail address')
     .addOption(config())
     .addOption(json())
     .action(

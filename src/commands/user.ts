@@ -59,17 +59,23 @@ export async function userAdd(
 }
 
 /** `user list`: in order of username. */
-export async function userList({ desk }: AtDesk, terminal: Terminal, { json = false } = {}): Promise<number> {
+export async function userList(
+  { desk }: AtDesk,
+  terminal: Terminal,
+  { json = false, search }: { json?: boolean; search?: string } = {},
+): Promise<number> {
   const rows: UserView[] = []
+  const wanted = { limit: 100, ...(search === undefined ? {} : { search }) }
   let after: string | undefined
   do {
-    const page = await desk.run(listUsers, { limit: 100, ...(after === undefined ? {} : { after }) }, byCommand)
+    const page = await desk.run(listUsers, { ...wanted, ...(after === undefined ? {} : { after }) }, byCommand)
     if (page instanceof Refusal) return refusedAt(terminal, page)
     rows.push(...page.items)
     after = page.next
   } while (after !== undefined)
   if (json) say(terminal, JSON.stringify(rows, undefined, 2))
-  else if (rows.length === 0) say(terminal, 'There are no users yet: gatelodge user add NAME')
+  else if (rows.length === 0)
+    say(terminal, search === undefined ? 'There are no users yet: gatelodge user add NAME' : 'Nobody fits.')
   else {
     const hasPolicy = rows.some((row) => policyWord(row) !== '')
     const cells = rows.map((row) => {

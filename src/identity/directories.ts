@@ -31,6 +31,11 @@ export function inOrder(directories: readonly NamedDirectory[], log: Logger): Us
   return new Directories(directories, log)
 }
 
+interface Page {
+  readonly after?: string
+  readonly limit?: number
+}
+
 interface Found {
   readonly member: Member
   readonly user: User
@@ -46,6 +51,7 @@ class Directories implements UserDirectory {
   readonly #log: Logger
   readonly #warned = new Set<string>()
   readonly writable?: WritableUsers
+  readonly search?: NonNullable<UserDirectory['search']>
   readonly learns?: true
 
   constructor(directories: readonly NamedDirectory[], log: Logger) {
@@ -55,6 +61,7 @@ class Directories implements UserDirectory {
     const writable = keeper?.directory.writable
     if (keeper && writable) this.writable = this.#writableOf(keeper, writable)
     if (this.#members.some(({ directory }) => directory.learns)) this.learns = true
+    if (this.#members.some(({ directory }) => directory.search)) this.search = (text, page) => this.#search(text, page)
   }
 
   async verifyPassword(username: string, password: string): Promise<User | undefined> {
@@ -84,6 +91,26 @@ class Directories implements UserDirectory {
       this.#members.map(async (member) => this.#unshadowed(member, await member.find(by))),
     )
     return lists.flat()
+  }
+
+  /** A page of each, as far as all of them reach: what comes after is for the next. */
+  async #search(text: string, { after, limit = 100 }: Page = {}): Promise<readonly User[]> {
+    const found: User[] = []
+    let from = after
+    do {
+      const page = { limit, ...(from === undefined ? {} : { after: from }) }
+      const parts = await Promise.all(
+        this.#members.map(async (member) => ({ member, users: await member.search(text, page) })),
+      )
+      const ends = parts.flatMap(({ users }) => (users.length < limit ? [] : [keyOf(users.at(-1))]))
+      const end = ends.toSorted()[0]
+      for (const { member, users } of parts) {
+        const reached = users.filter((user) => end === undefined || keyOf(user) <= end)
+        found.push(...(await this.#unshadowed(member, reached)))
+      }
+      from = end
+    } while (from !== undefined && found.length < limit)
+    return found.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
   }
 
   /** The first that knows the name, in order: each before it has to have answered. */
@@ -186,6 +213,10 @@ class Member {
     return (await this.directory.find(by)).flatMap((user) => this.outer(user) ?? [])
   }
 
+  async search(text: string, page: Page): Promise<readonly User[]> {
+    return ((await this.directory.search?.(text, page)) ?? []).flatMap((user) => this.outer(user) ?? [])
+  }
+
   /** Only who bears the name that was asked for: some directories know people by other names too. */
   async named(username: string): Promise<User | undefined> {
     const users = await this.find({ username })
@@ -215,6 +246,10 @@ class Member {
     if (user.id === '' || id.length > LONGEST_ID) throw new Error('A directory has a user without a usable id')
     return { ...user, id }
   }
+}
+
+function keyOf(user: User | undefined): string {
+  return foldUsername(user?.username ?? '')
 }
 
 /** Room for 64 characters of any script as they are encoded; the store takes keys of almost twice that. */

@@ -83,6 +83,7 @@ function readOnly(directory: UserDirectory): UserDirectory {
   return {
     verifyPassword: (username, password) => directory.verifyPassword(username, password),
     find: (by) => directory.find(by),
+    search: async (text, page) => (await directory.search?.(text, page)) ?? [],
   }
 }
 

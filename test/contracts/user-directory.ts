@@ -66,6 +66,22 @@ export function userDirectoryContract(t: Test, directory: DirectoryUnderTest): v
     }
   })
 
+  t.test(
+    'where it can be searched, any part of what is there finds, and what looks like a pattern is none',
+    async (t) => {
+      const d = await directory.open(t, ada, password)
+      if (d.search === undefined) return
+      const has = (await d.find({ username: 'ada' }))[0]
+      for (const text of ['ada', 'D', 'Ａｄａ', ...(has?.email === undefined ? [] : ['example.c', '@'])]) {
+        t.same(await d.search(text), [has], text)
+      }
+      for (const text of ['*', 'ada*', '(uid=ada)', '\\', '\u0000', 'n'.repeat(10_000), 'zoe'])
+        t.same(await d.search(text), [], text)
+      t.same(await d.search('ada', { after: 'ad' }), [has])
+      t.same(await d.search('ada', { after: 'ADA' }), [])
+    },
+  )
+
   if (directory.judgesElsewhere) return
   t.test('an unknown name costs as much as a wrong password', async (t) => {
     const d = await directory.open(t, ada, password)

@@ -219,10 +219,22 @@ t.test('lists by beginning, by filter and page by page, each user once', async (
   t.same(await names({}), ['ada', 'adam', 'Adele', 'bob', 'olga', 'zoe'])
   t.same(await names({ search: 'AD' }), ['ada', 'adam', 'Adele'])
   t.same(await names({ search: 'ada' }), ['ada', 'adam'])
+  t.same(await names({ search: 'DAM' }), ['adam'], 'a part of the name')
   t.same(await names({ search: 'bob@example.com' }), ['bob'])
-  t.same(await names({ search: 'x' }), [])
+  t.same(await names({ search: 'E@exam' }), ['Adele', 'zoe'], 'a part of the address')
+  await r.directory.writable?.create({ username: 'u17', displayName: 'Zoë Adler', groups: [] })
+  t.same(await names({ search: 'zoë' }), ['u17'], 'the display name, of somebody added since')
+  const u17 = (await r.directory.find({ username: 'u17' }))[0]?.id ?? ''
+  await r.directory.writable?.update(u17, { displayName: 'Zora' })
+  t.same(await names({ search: 'zoë' }), [])
+  t.same(await names({ search: 'zora' }), ['u17'])
+  const beside = await r.beside()
+  await beside.directory.writable?.remove(u17)
+  t.same(await names({ search: 'zora' }), [], 'and gone, by another process')
+  t.same(await names({ search: '@example.com', role: 'owner' }), [])
+  t.same(await names({ search: 'xy' }), [])
   t.same(await names({ role: 'owner' }), ['olga'])
-  t.same(await names({ role: 'user', search: 'o' }), [])
+  t.same(await names({ role: 'user', search: 'olg' }), [])
   t.same(await names({ secondFactor: 'some' }), [])
   const seen: string[] = []
   let after: string | undefined
@@ -233,6 +245,13 @@ t.test('lists by beginning, by filter and page by page, each user once', async (
     after = page.next
   } while (after !== undefined)
   t.same(seen, ['ada', 'adam', 'Adele', 'bob', 'olga', 'zoe'])
+  const found: string[] = []
+  do {
+    const page = await list({ search: 'a', limit: 2, ...(after === undefined ? {} : { after }) })
+    found.push(...page.items.map(({ username }) => username))
+    after = page.next
+  } while (after !== undefined)
+  t.same(found.toSorted(), ['Adele', 'ada', 'adam', 'bob', 'olga', 'zoe'], 'page by page, each once')
   t.match(await r.desk.run(listUsers, { limit: 1000 }, by), { code: 'operation.input', faults: [{ field: 'limit' }] })
   t.match(await r.desk.run(listUsers, { page: 1 }, by), { code: 'operation.input' })
 })

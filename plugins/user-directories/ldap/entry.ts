@@ -10,6 +10,7 @@ export interface LdapEntry {
 export interface LdapAttributes {
   readonly id: string
   readonly username: string
+  readonly displayName: string
   readonly email: string
   readonly mobile: string
   readonly memberOf: string
@@ -21,6 +22,7 @@ export function userOf(entry: LdapEntry, attributes: LdapAttributes): User | und
   const username = usernameOf(entry, attributes.username)
   // Nobody's DN: a bind with it would succeed with any password (RFC 4513, 5.1.2).
   if (id === undefined || username === undefined || entry.dn === '') return undefined
+  const displayName = textsOf(entry, attributes.displayName).find((text) => /^[^\s\p{C}][^\p{C}]{0,199}$/u.test(text))
   const email = textsOf(entry, attributes.email).find((text) => /^[^\s\p{C}]+@[^\s\p{C}@]+$/u.test(text))
   const mobile = textsOf(entry, attributes.mobile)
     .map((text) => text.replace(/[\s()./-]/g, ''))
@@ -30,6 +32,7 @@ export function userOf(entry: LdapEntry, attributes: LdapAttributes): User | und
     id,
     username,
     groups: [...new Set(groups)],
+    ...(displayName === undefined ? {} : { displayName }),
     ...(email === undefined ? {} : { email }),
     ...(mobile === undefined ? {} : { mobile }),
   }

@@ -33,7 +33,14 @@ export const settings = z
     /** Of the users, who may not sign in. They are as if they were not there. */
     disabled: filter.optional(),
     attributes: z
-      .strictObject({ id: attribute, username: attribute, email: attribute, mobile: attribute, memberOf: attribute })
+      .strictObject({
+        id: attribute,
+        username: attribute,
+        displayName: attribute,
+        email: attribute,
+        mobile: attribute,
+        memberOf: attribute,
+      })
       .prefault({}),
     /** Searches groups beside reading them off the user; {dn} and {username} are filled in. */
     groups: z
@@ -71,6 +78,7 @@ export const presets = {
     disabled: undefined,
     id: 'entryUUID',
     username: 'uid',
+    displayName: 'displayName',
     email: 'mail',
     mobile: 'mobile',
     memberOf: 'memberOf',
@@ -80,6 +88,7 @@ export const presets = {
     disabled: '(userAccountControl:1.2.840.113556.1.4.803:=2)',
     id: 'objectGUID',
     username: 'sAMAccountName',
+    displayName: 'displayName',
     email: 'mail',
     mobile: 'mobile',
     memberOf: 'memberOf',

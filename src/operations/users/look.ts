@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import { foldUsername, type User } from '../../contracts.js'
-import type { Account } from '../../identity/accounts.js'
+import { foldUsername } from '../../contracts.js'
 import { auditView, entryView } from '../audit-view.js'
 import { defineOperation } from '../operation.js'
 import { cursor, pageOf, paging, position } from '../pages.js'
 import type { DeskRooms } from '../rooms.js'
+import { everybody, meant, searched } from './people.js'
 import { role, type UserView, userName, userView, viewOf } from './view.js'
 
 const filters = {
-  search: z.string().max(254).optional().describe('The beginning of the username, or a whole mail address.'),
+  search: z.string().max(254).optional().describe('Any part of the username, the display name or the mail address.'),
   role: role.optional(),
   status: z.enum(['active', 'deactivated']).optional(),
   secondFactor: z.enum(['some', 'none']).optional().describe('Whether one is set up.'),
@@ -31,18 +31,18 @@ export const listUsers = defineOperation({
       return { items: (await owners(rooms)).filter((view) => fits(view, wanted)) }
     }
     const found: UserView[] = []
+    const { search } = wanted
     let looked = 0
     let last = position(after)
-    if (after === undefined) {
-      for (const view of await meant(rooms, wanted.search)) if (fits(view, wanted)) found.push(view)
+    if (after === undefined && search !== undefined) {
+      for (const view of await meant(rooms, search)) if (fits(view, wanted)) found.push(view)
     }
     const known = new Set(found.map(({ id }) => id))
-    const start = wanted.search === undefined ? undefined : foldUsername(wanted.search)
-    last ??= start
     for (;;) {
-      const { people, end } = await somebody(rooms, last, BATCH)
+      const { people, end } = await (search === undefined
+        ? everybody(rooms, last, BATCH)
+        : searched(rooms, search, last, BATCH))
       for (const { user, account } of people) {
-        if (start !== undefined && !foldUsername(user.username).startsWith(start)) return { items: found }
         // A filter that hardly anybody fits must not hold the store up: the page ends, and goes on from there.
         if (found.length >= limit || looked >= LOOKED) return { items: found, next: cursor(last ?? '') }
         looked += 1
@@ -109,46 +109,6 @@ export const userActivity = defineOperation({
 /** How many are looked at for one page. */
 const LOOKED = 2000
 const BATCH = 100
-
-/**
- * A page of everybody: whom the directory can list, and of directories that cannot be listed those who have signed in here;
- * both in order of folded username, so a page ends where the shorter of the two ends.
- */
-async function somebody({ directory, accounts }: DeskRooms, after: string | undefined, limit: number): Promise<Page> {
-  const page = { limit, ...(after === undefined ? {} : { after }) }
-  const { writable } = directory
-  const listed = writable === undefined ? [] : await writable.list(page)
-  const others = writable === undefined || writable.keeps !== undefined ? await accounts.list(page) : []
-  const unlisted = others.filter(({ id }) => writable?.keeps?.(id) !== true)
-  const ends = [listed, others].flatMap((part) =>
-    part.length < limit ? [] : [foldUsername(part.at(-1)?.username ?? '')],
-  )
-  const end = ends.toSorted()[0]
-  const found = [
-    ...(await Promise.all(listed.map(async (user) => ({ user, account: await accounts.find(user.id) })))),
-    ...unlisted.map((account) => ({ user: { ...account, groups: [] }, account })),
-  ]
-  const people = found
-    .map(({ user, account }) => ({ key: foldUsername(user.username), user, account }))
-    .filter(({ key }) => end === undefined || key <= end)
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-  return { people, end }
-}
-
-interface Page {
-  readonly people: readonly { readonly user: User; readonly account: Account | undefined }[]
-  /** Where the next page begins; `undefined`: there is none. */
-  readonly end: string | undefined
-}
-
-/** Those a search names in full: by username, or by mail address. */
-async function meant({ directory, accounts }: DeskRooms, search: string | undefined): Promise<readonly UserView[]> {
-  if (search === undefined) return []
-  const named = await directory.find({ username: search })
-  const mailed = search.includes('@') ? await directory.find({ email: search }) : []
-  const all = new Map([...named, ...mailed].map((user) => [user.id, user]))
-  return Promise.all([...all.values()].map(async (user) => viewOf(user, await accounts.find(user.id))))
-}
 
 async function owners({ directory, accounts }: DeskRooms): Promise<readonly UserView[]> {
   const found = await accounts.owners.list()

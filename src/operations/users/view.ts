@@ -17,6 +17,7 @@ const exemptionView = z.object({
 /** A user as lists show them. Never anything secret. */
 export const userView = z.object({
   username: z.string(),
+  displayName: z.string().optional(),
   id: z.string(),
   role,
   status: z.enum(['active', 'deactivated', 'new']),
@@ -33,10 +34,14 @@ export const userView = z.object({
 export type UserView = z.output<typeof userView>
 
 /** @param account left out for somebody who never signed in here */
-export function viewOf({ id, username, email, mobile, groups }: User, account: Account | undefined): UserView {
+export function viewOf(
+  { id, username, displayName, email, mobile, groups }: User,
+  account: Account | undefined,
+): UserView {
   const { exemption, addresses } = account ?? {}
   return {
     username,
+    ...(displayName === undefined ? {} : { displayName }),
     id,
     role: account?.role ?? 'user',
     status: account?.status ?? 'active',

@@ -30,6 +30,7 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
   }
   const busy = {
     ...user,
+    displayName: 'Ada Lovelace',
     mobile: '+15550100',
     groups: ['staff'],
     required: true,
@@ -71,7 +72,11 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     ['admin-users', { ...users, users: [], isFiltered: true, search: 'x', next: '/', role: 'owner', exempt: true }],
     [
       'admin-users',
-      { ...users, ...support, users: [{ ...listed, role: 'owner', status: 'deactivated', required: true }] },
+      {
+        ...users,
+        ...support,
+        users: [{ ...listed, displayName: 'Ada Lovelace', role: 'owner', status: 'deactivated', required: true }],
+      },
     ],
     ['admin-user-new', base],
     ['admin-user', user],
