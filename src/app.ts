@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { AddressRanges } from './access/client-address.js'
 import { Policy } from './access/policy.js'
 import { Audit } from './audit/audit.js'
+import { Dependencies, storeName } from './audit/dependencies.js'
 import type { Follower } from './audit/follower.js'
 import { linkKey } from './audit/link.js'
 import { Refusals } from './audit/refusals.js'
@@ -42,6 +43,7 @@ import { DayCounts } from './operations/day-counts.js'
 import { Desk } from './operations/desk.js'
 import { Idempotency } from './operations/idempotency.js'
 import type { SiteView } from './operations/sites.js'
+import { sayingDown, wordsOf } from './plugin-host/saying-down.js'
 import { sayingUnavailable } from './plugin-host/saying-unavailable.js'
 import { PluginHost } from './plugin-host.js'
 import { followed, type Tracing } from './tracing.js'
@@ -62,6 +64,8 @@ export interface House extends Surroundings {
   readonly directory: UserDirectory
   readonly secondFactors: ReadonlyMap<string, SecondFactor>
   readonly audit: Audit
+  /** What is needed and others run. */
+  readonly dependencies: Dependencies
   /** Requests that were stopped, as they are written down. */
   readonly refusals: Refusals
   readonly messages: Messages
@@ -88,12 +92,18 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
   const passwords = new PasswordPool()
   const plugins = new PluginHost({ baseDirectory: config.baseDirectory, now, log, passwords })
   try {
-    const store = sayingUnavailable(await plugins.load('stores', config.store))
+    const dependencies = new Dependencies({ log, now })
+    const kept = await plugins.load('stores', config.store)
+    // A write, for some stores can be read and not written.
+    const probe = () => kept.increment('dependency/probe', 60)
+    const store = sayingUnavailable(kept, (cause) => dependencies.failed(storeName, wordsOf(cause), probe))
+    dependencies.expect(storeName)
     plugins.useStore(store)
     // Before the second factors: those that send by mail and name no transport of their own use this one.
     const mail = config.mail && followed(await plugins.load('mail-transports', config.mail), 'mail', tracing, 'client')
     if (mail !== undefined) plugins.useMail(mail)
-    const directory = followed(inOrder(await openDirectories(plugins, config), log), 'users', tracing)
+    const directories = await openDirectories(plugins, config, dependencies)
+    const directory = followed(inOrder(directories, log), 'users', tracing)
     const secondFactors = new Map<string, SecondFactor>()
     for (const method of config.secondFactor.methods) {
       const factor = await plugins.load('second-factors', method)
@@ -101,6 +111,7 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
     }
 
     const audit = new Audit({ store, log, now, ...auditSettings(config) })
+    dependencies.writeTo(audit)
     const refusals = new Refusals({ audit, store, log, now })
     const said = { factors: secondFactors, mail, store, audit, log, now, settings: messagesSettings(config) }
     const messages = new Messages(said)
@@ -132,11 +143,12 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
       const settled = identity.settled().then(() => Promise.all([messages.settled(), refusals.close()]))
       if (!(await endsWithin(SETTLE_MS, settled))) log.warn({ afterMs: SETTLE_MS }, 'messages on their way were cut')
       identity.close()
+      await dependencies.close()
       await closeAudit()
       await audit.settled()
       await plugins.close()
     }
-    const rooms = { store, directory, secondFactors, audit, refusals, messages, identity, desk }
+    const rooms = { store, directory, secondFactors, audit, dependencies, refusals, messages, identity, desk }
     return { config, log, now, tracing, ...rooms, close }
   } catch (fault) {
     await plugins.close()
@@ -145,12 +157,18 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
 }
 
 /** In the order of the file. The ids of `local` are drawn by chance and stay as they are; all others get a name before them. */
-async function openDirectories(plugins: PluginHost, { users }: Config): Promise<NamedDirectory[]> {
+async function openDirectories(
+  plugins: PluginHost,
+  { users }: Config,
+  dependencies: Dependencies,
+): Promise<NamedDirectory[]> {
   const directories: NamedDirectory[] = []
   for (const reference of 'use' in users ? [users] : users) {
     const { use, name = use === 'local' ? '' : use } = reference
     const directory = await plugins.load('user-directories', reference)
-    directories.push({ name, directory })
+    // Users of `local` are in the store, which is watched already.
+    const asked = use === 'local' ? directory : sayingDown(directory, `users ${name}`, dependencies)
+    directories.push({ name, directory: asked })
   }
   return directories
 }
@@ -180,7 +198,7 @@ export async function buildGateway(
   house: House,
   { isStopping = () => false, onJudged }: { isStopping?: () => boolean; onJudged?: ProxyParts['onJudged'] } = {},
 ): Promise<FastifyInstance> {
-  const { config, log, now, tracing, store, secondFactors, desk, identity, refusals } = house
+  const { config, log, now, tracing, store, secondFactors, desk, identity, refusals, dependencies } = house
   const { sessions, own, notMe, devices, backupCodes, sealed, installation } = identity
   const signIn = followed(identity.signIn, 'sign-in', tracing)
   const linkSignIn = followed(identity.linkSignIn, 'link', tracing)
@@ -215,7 +233,7 @@ export async function buildGateway(
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
   const traces = tracing && new RequestTraces(tracing, reading, secure ? 'https' : 'http')
   const told = { gate, applications, errors, onStopped, onJudged, traces }
-  await server.register(proxySites, { ...told, policy, requestId, onEnded })
+  await server.register(proxySites, { ...told, policy, requestId, onEnded, upstreams: dependencies })
   await server.register(forwardAuth, { ...told, prefix, peers, trusted: reading })
   await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
   await server.register(jwks, { prefix, keys: applications.wantAssertions ? keys : undefined })

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 
 /** Everything a plugin may see. The core and the plugins meet here and nowhere else. */
@@ -371,6 +372,58 @@ export function definePlugin<Kind extends PluginKind, Options extends z.ZodType>
 export function pluginReference(kind: PluginKind) {
   const use = z.string().min(1).describe('Which one: a name of ours, a path that starts with ./, or an npm package.')
   return z.looseObject({ use }).meta({ pluginKind: kind })
+}
+
+/** For an option with an address of a service that is asked by HTTP. */
+export function httpAddress() {
+  return z.url({ protocol: /^https?$/, error: 'must be an http or https address' })
+}
+
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
+const credential = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+
+/** For options by which the gateway proves to a service who it is. */
+export const callerOptions = {
+  auth: z
+    .union([
+      z.strictObject({ username: z.string().regex(/^[^:\x00-\x1f\x7f]+$/), password: z.string().min(1) }),
+      z.strictObject({ bearer: credential }),
+    ])
+    .optional(),
+  /** The receiver recomputes HMAC-SHA-256 over `timestamp.body` and refuses old timestamps. */
+  signature: z
+    .strictObject({
+      secret: z.string().min(16),
+      header: headerName.default('X-Gatelodge-Signature'),
+      timestampHeader: headerName.default('X-Gatelodge-Timestamp'),
+    })
+    .optional(),
+}
+
+/** What {@link callerOptions} come to: the headers to send with this body. @param now ms since 1970 */
+export function callerHeaders(
+  { auth, signature }: z.output<z.ZodObject<typeof callerOptions>>,
+  body: string,
+  now: number,
+): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (auth !== undefined) {
+    const basic = 'bearer' in auth ? '' : Buffer.from(`${auth.username}:${auth.password}`).toString('base64')
+    headers['authorization'] = 'bearer' in auth ? `Bearer ${auth.bearer}` : `Basic ${basic}`
+  }
+  if (signature !== undefined) {
+    const timestamp = String(Math.floor(now / 1000))
+    headers[signature.timestampHeader] = timestamp
+    headers[signature.header] = createHmac('sha256', signature.secret).update(`${timestamp}.${body}`).digest('hex')
+  }
+  return headers
+}
+
+/** Says so where what is sent to this address could be read on the way. */
+export function warnOfPlainHttp(url: string, log: Logger, message: string): void {
+  const { protocol, hostname } = new URL(url)
+  if (protocol === 'https:' || /^(localhost|127\..*|\[::1\])$/.test(hostname)) return
+  log.warn({ hostname }, message)
 }
 
 /** For an option that names a file or directory: a relative one starts at the directory of the YAML file; `create` gets it absolute. */

@@ -1,11 +1,18 @@
-import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
 import { z } from 'zod'
-import { definePlugin, filePath, httpFailureError, httpStatusError } from '../../src/contracts.js'
+import {
+  callerHeaders,
+  definePlugin,
+  filePath,
+  httpAddress,
+  httpFailureError,
+  httpStatusError,
+  warnOfPlainHttp,
+} from '../../src/contracts.js'
 
 const options = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).describe('Where entries are posted.'),
+  url: httpAddress().describe('Where entries are posted.'),
   secret: z.string().min(16).describe('Signs every request; the receiver has the same.'),
   events: z
     .array(z.string().min(1).max(100))
@@ -25,21 +32,20 @@ export default definePlugin({
   kind: 'audit-outs',
   options,
   create({ url, secret, events, ca, timeoutSeconds }, { now, log }) {
-    warnOfPlainHttp(url, log)
+    warnOfPlainHttp(url, log, 'The audit travels unencrypted to this webhook')
     const timeout = timeoutSeconds * 1000
     const { origin, pathname } = new URL(url)
     const connect = { timeout, ...(ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }) }
     const dispatcher = new Agent({ pipelining: 0, maxResponseSize: 64 * 1024, connect })
 
+    const signature = { secret, header: 'x-gatelodge-signature', timestampHeader: 'x-gatelodge-timestamp' }
+
     async function post(number: number, body: string): Promise<void> {
-      const timestamp = String(Math.floor(now() / 1000))
-      const signature = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')
       const headers = {
+        ...callerHeaders({ signature }, body, now()),
         'content-type': 'application/json',
         'user-agent': 'gatelodge',
         'x-gatelodge-number': String(number),
-        'x-gatelodge-timestamp': timestamp,
-        'x-gatelodge-signature': signature,
       }
       const signal = AbortSignal.timeout(timeout)
       try {
@@ -67,10 +73,4 @@ export default definePlugin({
 
 function isEvent(event: string, wanted: string): boolean {
   return wanted.endsWith('*') ? event.startsWith(wanted.slice(0, -1)) : event === wanted
-}
-
-function warnOfPlainHttp(url: string, log: { warn(fields: object, message: string): void }): void {
-  const { protocol, hostname } = new URL(url)
-  if (protocol === 'https:' || /^(localhost|127\..*|\[::1\])$/.test(hostname)) return
-  log.warn({ hostname }, 'The audit travels unencrypted to this webhook')
 }

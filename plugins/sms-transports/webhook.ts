@@ -1,10 +1,15 @@
-import { createHmac } from 'node:crypto'
 import { Agent, request } from 'undici'
 import { z } from 'zod'
-import { definePlugin, httpFailureError, httpStatusError, type Json, type Logger } from '../../src/contracts.js'
-
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
-const credential = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+import {
+  callerHeaders,
+  callerOptions,
+  definePlugin,
+  httpAddress,
+  httpFailureError,
+  httpStatusError,
+  type Json,
+  warnOfPlainHttp,
+} from '../../src/contracts.js'
 
 /** Any JSON; `{to}` and `{text}` inside its strings are filled in, any other name in braces is a mistake. */
 const bodyTemplate = z
@@ -15,23 +20,10 @@ const bodyTemplate = z
   .refine((body) => new Set(placeholders(body)).size === 2, { message: 'must name both {to} and {text}' })
 
 const options = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }),
+  url: httpAddress(),
   /** What is posted. */
   body: bodyTemplate.default({ to: '{to}', text: '{text}' }),
-  auth: z
-    .union([
-      z.strictObject({ username: z.string().regex(/^[^:\x00-\x1f\x7f]+$/), password: z.string().min(1) }),
-      z.strictObject({ bearer: credential }),
-    ])
-    .optional(),
-  /** The receiver recomputes HMAC-SHA-256 over `timestamp.body` and refuses old timestamps. */
-  signature: z
-    .strictObject({
-      secret: z.string().min(16),
-      header: headerName.default('X-Gatelodge-Signature'),
-      timestampHeader: headerName.default('X-Gatelodge-Timestamp'),
-    })
-    .optional(),
+  ...callerOptions,
   /** A certificate authority of one's own, in PEM. The certificate is always verified. */
   ca: z.string().optional(),
   timeoutSeconds: z.number().positive().max(60).default(8),
@@ -42,7 +34,7 @@ export default definePlugin({
   kind: 'sms-transports',
   options,
   create({ url, body: template, auth, signature, ca, timeoutSeconds }, host) {
-    warnOfPlainHttp(url, host.log)
+    warnOfPlainHttp(url, host.log, 'Text messages and their credentials travel unencrypted to this webhook')
     const timeout = timeoutSeconds * 1000
     // Without pipelining no connection is used twice: a connection gone stale would make the outcome unknown.
     const dispatcher = new Agent({
@@ -50,18 +42,13 @@ export default definePlugin({
       maxResponseSize: 64 * 1024,
       connect: { timeout: timeout / 2, ...(ca === undefined ? {} : { ca }) },
     })
-    const authorization = auth && ('bearer' in auth ? `Bearer ${auth.bearer}` : basic(auth))
     return {
       async send(message) {
         const body = JSON.stringify(fill(template, message))
-        const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' }
-        if (authorization !== undefined) headers['authorization'] = authorization
-        if (signature !== undefined) {
-          const timestamp = String(Math.floor(host.now() / 1000))
-          headers[signature.timestampHeader] = timestamp
-          headers[signature.header] = createHmac('sha256', signature.secret)
-            .update(`${timestamp}.${body}`)
-            .digest('hex')
+        const headers = {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          ...callerHeaders({ auth, signature }, body, host.now()),
         }
         const signal = AbortSignal.timeout(timeout)
         try {
@@ -92,14 +79,4 @@ function fill(template: Json, message: { readonly to: string; readonly text: str
   if (Array.isArray(template)) return template.map((inner) => fill(inner, message))
   if (typeof template !== 'object' || template === null) return template
   return Object.fromEntries(Object.entries(template).map(([key, inner]) => [key, fill(inner, message)]))
-}
-
-function basic(auth: { readonly username: string; readonly password: string }): string {
-  return `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}`
-}
-
-function warnOfPlainHttp(url: string, log: Logger): void {
-  const { protocol, hostname } = new URL(url)
-  if (protocol === 'https:' || /^(localhost|127\..*|\[::1\])$/.test(hostname)) return
-  log.warn({ hostname }, 'Text messages and their credentials travel unencrypted to this webhook')
 }

@@ -5,6 +5,7 @@ import {
   type User,
   type UserDirectory,
   type UserQuery,
+  warnOfPlainHttp,
 } from '../../src/contracts.js'
 import { CallOut } from './http/call-out.js'
 import { Exchange } from './http/exchange.js'
@@ -38,7 +39,7 @@ class HttpDirectory implements UserDirectory {
     this.#lookUp = findUrl === undefined ? undefined : callOut
     if (findUrl === undefined) this.learns = true
     for (const text of new Set([url, findUrl, form?.url])) {
-      if (text !== undefined) warnOfPlainHttp(text, host)
+      if (text !== undefined) warnOfPlainHttp(text, host.log, 'Passwords travel unencrypted to this host')
     }
   }
 
@@ -77,10 +78,4 @@ function isName(username: string): boolean {
     /^[^\s\p{C}:](?:[^\p{C}\t:]*[^\s\p{C}:])?$/u.test(text) &&
     foldUsername(text) !== ''
   )
-}
-
-function warnOfPlainHttp(url: string, { log }: Host): void {
-  const { protocol, hostname } = new URL(url)
-  if (protocol === 'https:' || /^(localhost|127\..*|\[::1\])$/.test(hostname)) return
-  log.warn({ hostname }, 'Passwords travel unencrypted to this host')
 }

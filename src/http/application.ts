@@ -32,6 +32,8 @@ export interface ProxySite extends SiteSettings {
 
 /** Everything there is to one site's traffic: where it goes and what is said on the way. */
 export interface Application {
+  /** What operators know it by: host and path of its site. */
+  readonly name: string
   readonly site: Site<ProxySite>
   /** None where another proxy passes the requests on. */
   readonly upstream: Upstream | undefined
@@ -40,6 +42,11 @@ export interface Application {
   readonly assertion: AssertionSettings | undefined
   readonly audience: string
   readonly certificateAuthority: string | undefined
+}
+
+/** As operators know it: `crm.example.com`, `*` for any host, with its path where it has one. */
+export function siteName({ host = '*', path }: Pick<Site, 'host' | 'path'>): string {
+  return path === '/' ? host : host + path
 }
 
 /** What requests are said to have come by. */
@@ -152,6 +159,7 @@ function build(
   const { upstream: url, upstreamTls, preserveHost, timeouts, limits } = site.settings
   const ca = upstreamTls?.ca === undefined ? undefined : readFileSync(upstreamTls.ca, 'utf8')
   return {
+    name: siteName(site),
     site,
     certificateAuthority: ca,
     assertion: identity.assertion,

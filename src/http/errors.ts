@@ -92,7 +92,7 @@ export class ErrorAnswers {
     const facts = this.#facts(error, requestId)
     // In a flood the log would be another: the door says when it begins and ends.
     if (facts.status >= 500 && facts.code !== 'overloaded')
-      this.#log.error({ requestId, code: facts.code, err: error }, 'request failed')
+      this.#log.error({ requestId, code: facts.code, ...whatWas(error) }, 'request failed')
     if (isMalformed(facts.code)) {
       this.#onMalformed?.({ code: facts.code, requestId, request, peer: request.socket.remoteAddress })
     }
@@ -208,6 +208,21 @@ export function plainAnswer(facts: ErrorFacts): string {
     `HTTP/1.1 ${facts.status} ${facts.title}\r\nContent-Type: application/problem+json\r\n` +
     `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`
   )
+}
+
+/** Where we know what it was, its reason is enough; for what nobody expected there is the stack. */
+function whatWas(error: unknown): { reason: string } | { err: unknown } {
+  return error instanceof GatelodgeError && error.code !== 'internal' ? { reason: reasonOf(error) } : { err: error }
+}
+
+/** What went wrong underneath, in one line: never more than the errors of Node and of plugins say. */
+export function reasonOf({ code, cause }: GatelodgeError): string {
+  const words: string[] = []
+  for (let at = cause; at instanceof Error && words.length < 3; at = at.cause) {
+    const known = 'code' in at && typeof at.code === 'string' ? at.code : undefined
+    words.push(known === undefined || at.message.includes(known) ? at.message : `${known}: ${at.message}`)
+  }
+  return words.join('; ').replace(/\s+/g, ' ').slice(0, 300) || code
 }
 
 /** An error nobody put a name to: by the name Node or Fastify gave it, else by its status, else our own fault. */

@@ -9,7 +9,7 @@ import { isFromOwnPage } from './origin.js'
 import { type OriginalRequest, originalRequest } from './original-request.js'
 import { isPageLoad } from './page-load.js'
 import { isStopped, type OnStopped, type ProxyParts } from './proxy.js'
-import { refusalTo } from './refusal.js'
+import { observedForeign, refusalTo } from './refusal.js'
 import type { RequestTraces } from './request-traces.js'
 
 export interface ForwardAuthParts {
@@ -73,7 +73,7 @@ function readOriginal({ gate, peers, trusted, applications }: ForwardAuthParts, 
 }
 
 async function answerJudged(
-  { gate, applications, errors }: ForwardAuthParts,
+  { gate, applications, errors, onStopped }: ForwardAuthParts,
   judged: Judged<ProxySite>,
   original: OriginalRequest,
   request: IncomingMessage,
@@ -87,7 +87,8 @@ async function answerJudged(
     const { origins, enforce } = judged.site.settings
     const isForeign = isWebSocket(original) && !isFromOwnPage(original, original.scheme, origins ?? [])
     if (isForeign && enforce !== false) throw new GatelodgeError('upgrade.refused')
-    const named = isForeign ? { ...judged, session: undefined } : judged
+    const named = isForeign ? observedForeign(judged) : judged
+    if (isForeign && judged.observed === undefined) onStopped?.(original, requestId, named)
     const headers = [
       ...(await applications.answerFor(application, original, named)),
       ...Object.entries(judged.headers ?? {}).flat(),

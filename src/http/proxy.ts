@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import type { Policy, Site } from '../access/policy.js'
 import { GatelodgeError } from '../errors.js'
 import { type Applications, noUpstream, type ProxySite } from './application.js'
-import type { ErrorAnswers } from './errors.js'
+import { type ErrorAnswers, reasonOf } from './errors.js'
 import type { Gate, Judgeable, Judged, Verdict } from './gate.js'
 import { OpenPassages } from './open-passages.js'
 import { hasBody, isPageLoad } from './page-load.js'
@@ -28,6 +28,14 @@ export interface ProxyParts {
   readonly onJudged?: ((request: IncomingMessage, judged: Judged<ProxySite>) => void) | undefined
   /** Where traces are asked for. */
   readonly traces?: RequestTraces | undefined
+  /** Told how the applications do. Must not throw. */
+  readonly upstreams?: UpstreamHealth | undefined
+}
+
+export interface UpstreamHealth {
+  failed(name: string, reason: string): void
+  worked(name: string): void
+  isFailing(name: string): boolean
 }
 
 /** @param stopped what was judged, or refused before there was anything to judge */
@@ -169,7 +177,7 @@ function receiveOwnBody(request: FastifyRequest, reply: FastifyReply, errors: Er
 }
 
 function passThrough(parts: ProxyParts): Hook {
-  const { applications, errors, onStopped, onJudged, traces } = parts
+  const { applications, errors, onStopped, onJudged, traces, upstreams } = parts
   return (request, reply, done) => {
     const { verdict, raw } = request
     if (verdict?.kind !== 'judged') {
@@ -192,9 +200,16 @@ function passThrough(parts: ProxyParts): Hook {
     }
     const { upstream } = application
     const leg = traces?.leg(raw, response, application)
+    const name = `upstream ${application.name}`
+    let hasFailed = false
     const fail = (error: unknown) => {
+      hasFailed = true
       leg?.failed(error)
+      if (error instanceof GatelodgeError && isNoAnswer(error)) upstreams?.failed(name, reasonOf(error))
       errors.answer(raw, response, error, request.id)
+    }
+    if (upstreams?.isFailing(name) === true) {
+      response.once('close', () => (!hasFailed && response.headersSent ? upstreams.worked(name) : undefined))
     }
     const forward = (headers: string[]) => {
       if (response.destroyed) return
@@ -212,6 +227,11 @@ function passThrough(parts: ProxyParts): Hook {
     if (headers instanceof Promise) headers.then(forward).catch(fail)
     else forward(headers)
   }
+}
+
+/** An application that is full answers; one that is away does not. */
+function isNoAnswer({ code }: GatelodgeError): boolean {
+  return code === 'upstream.unreachable' || code === 'upstream.timeout' || code === 'upstream.invalid'
 }
 
 function refuse(

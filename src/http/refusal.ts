@@ -1,4 +1,5 @@
 import type { Outcome } from '../access/decide.js'
+import type { SiteSettings } from '../access/policy.js'
 import { type ErrorCode, GatelodgeError } from '../errors.js'
 import type { Judged } from './gate.js'
 import type { Asked } from './page-load.js'
@@ -51,6 +52,13 @@ export function refusalTo(
     // A program never sees a page of ours; one that is not known by its credentials is by sending some.
     ...(page && program !== true && (authorization === undefined || mode !== undefined) && { page }),
   }
+}
+
+/** What becomes of a WebSocket that another site's page opens, where a site is only observed: it passes, in nobody's name. */
+export function observedForeign<S extends SiteSettings>(judged: Judged<S>): Judged<S> {
+  const reason = 'the connection was opened from a page of another origin'
+  const decision = { ...judged.decision, outcome: 'deny' as const, reason }
+  return { ...judged, session: undefined, observed: { decision, session: judged.session } }
 }
 
 const bearer = 'Bearer realm="gatelodge"'

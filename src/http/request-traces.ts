@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AddressRanges, parseAddress } from '../access/client-address.js'
 import { errorType, type RemoteParent, type Span, type Tracing } from '../tracing.js'
-import type { Application, ProxySite } from './application.js'
+import { type Application, type ProxySite, siteName } from './application.js'
 import type { Verdict } from './gate.js'
 
 /** The way of one request to its application and back. */
@@ -84,9 +84,8 @@ export class RequestTraces {
     }
     const { site, rule, decision, observed } = verdict
     const { outcome, row, line } = observed?.decision ?? decision
-    const host = site.host ?? '*'
     span.set({
-      'gatelodge.site': `${host}${site.path === '/' ? '' : site.path}`,
+      'gatelodge.site': siteName(site),
       'gatelodge.decision': outcome,
       'gatelodge.row': row,
       ...(line === undefined ? {} : { 'gatelodge.line': line }),

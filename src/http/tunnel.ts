@@ -11,7 +11,7 @@ import type { OpenPassage } from './open-passages.js'
 import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
 import { isStopped, type OnStopped } from './proxy.js'
-import { refusalTo } from './refusal.js'
+import { observedForeign, refusalTo } from './refusal.js'
 import type { RequestTraces } from './request-traces.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
@@ -138,12 +138,7 @@ export class Tunnels {
     if (isFromOwnPage(request, this.#parts.applications.scheme, origins ?? [])) return verdict
     // Another page may have opened it: on a site that is only observed it passes, but not in anybody's name.
     if (verdict.site.settings.enforce === false) {
-      const reason = 'the connection was opened from a page of another origin'
-      const observed: Judged<ProxySite> = {
-        ...verdict,
-        session: undefined,
-        observed: { decision: { ...verdict.decision, outcome: 'deny', reason }, session: verdict.session },
-      }
+      const observed = observedForeign(verdict)
       if (verdict.observed === undefined) onStopped?.(request, requestId, observed)
       return observed
     }

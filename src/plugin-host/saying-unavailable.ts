@@ -4,8 +4,14 @@ import { GatelodgeError } from '../errors.js'
 /**
  * The store as the gateway knows it: whatever goes wrong in it is `store.unavailable`, so that users are told to come back
  * (503 with `Retry-After`) and not that something broke. What it was stays the cause, for the log.
+ * @param onFailure told every time
  */
-export function sayingUnavailable(store: Store): Store {
+export function sayingUnavailable(store: Store, onFailure: (cause: unknown) => void = () => {}): Store {
+  const unavailable = (cause: unknown): never => {
+    if (cause instanceof GatelodgeError) throw cause
+    onFailure(cause)
+    throw new GatelodgeError('store.unavailable', { cause })
+  }
   return {
     get: (key) => store.get(key).catch(unavailable),
     set: (key, value, ttlSeconds) => store.set(key, value, ttlSeconds).catch(unavailable),
@@ -19,8 +25,4 @@ export function sayingUnavailable(store: Store): Store {
     ...(store.replaceAll === undefined ? {} : { replaceAll: store.replaceAll.bind(store) }),
     close: () => store.close(),
   }
-}
-
-function unavailable(cause: unknown): never {
-  throw cause instanceof GatelodgeError ? cause : new GatelodgeError('store.unavailable', { cause })
 }

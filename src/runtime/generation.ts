@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { buildGateway, type House, openHouse, type Surroundings } from '../app.js'
 import { warningsAbout } from '../commands/check.js'
 import type { Config } from '../config/schema.js'
+import { siteName } from '../http/application.js'
 import type { ProxyParts } from '../http/proxy.js'
 import type { Observer } from './observer.js'
 
@@ -43,7 +44,6 @@ export async function openGeneration(
 
 function toldTo(observer: Observer): NonNullable<ProxyParts['onJudged']> {
   return (request, { site, decision }) => {
-    const name = `${site.host ?? '*'}${site.path === '/' ? '' : site.path}`
-    observer.judged(request, { site: name, outcome: decision.outcome })
+    observer.judged(request, { site: siteName(site), outcome: decision.outcome })
   }
 }

@@ -44,6 +44,7 @@ export class Metrics implements Observer {
   })
   #store: House['store'] | undefined
   #tunnels: () => number = () => 0
+  #dependencies: () => ReturnType<House['dependencies']['all']> = () => []
 
   constructor() {
     client.collectDefaultMetrics()
@@ -56,6 +57,17 @@ export class Metrics implements Observer {
       },
     })
     new client.Gauge({ name: 'gatelodge_workers', help: 'Processes that answer requests.' }).set(1)
+    const dependencies = () => this.#dependencies()
+    new client.Gauge({
+      name: 'gatelodge_dependency_up',
+      help: 'Whether what the gateway needs answers: 1, or 0 from its first failures on until it answers again.',
+      labelNames: ['dependency'],
+      aggregator: 'min',
+      collect() {
+        this.reset()
+        for (const { name, isUp } of dependencies()) this.set({ dependency: name }, isUp ? 1 : 0)
+      },
+    })
     const storeSeconds = () => this.#storeSeconds()
     new client.Gauge({
       name: 'gatelodge_store_seconds',
@@ -69,6 +81,7 @@ export class Metrics implements Observer {
 
   house(house: House): void {
     this.#store = house.store
+    this.#dependencies = () => house.dependencies.all()
     house.audit.onRecord(({ event, outcome }) => this.#events.inc({ event, outcome }))
   }
 

@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/config/load-config.js'
 import { startGateway } from '../../src/runtime/start.js'
 import { type OpenHouse, signIn, startHouse } from '../support/house.js'
 import { rawExchange } from '../support/raw-socket.js'
+import type { Visitor } from '../support/visitor.js'
 
 t.setTimeout(120_000)
 
@@ -124,6 +125,47 @@ t.test('WebSockets of a site that is only observed pass as well, and nobody is n
       { details: { outcome: 'sign-in', enforced: false } },
       { username: 'ann', details: { outcome: 'deny', row: 7 } },
       { username: 'ann', details: { outcome: 'deny', row: 12 } },
+    ],
+  )
+})
+
+t.test('where another proxy asks, it passes as well, in the name of those alone who would pass', async (t) => {
+  const gateway = await startHouse(t, { yaml: `trustedProxies: ["127.0.0.1", "::1"]${sites('none', false)}` })
+  await gateway.addUser('ann')
+  const ann = gateway.visitor()
+  await signIn(ann, 'ann')
+  const ask = async (visitor: Visitor, uri: string, more: Record<string, string> = {}) => {
+    const { status, headers } = await visitor.send('GET', '/.gatelodge/forward-auth', {
+      headers: {
+        'x-forwarded-method': 'GET',
+        'x-forwarded-proto': 'http',
+        'x-forwarded-host': 'localhost',
+        'x-forwarded-uri': uri,
+        'x-forwarded-for': '203.0.113.9',
+        ...more,
+      },
+    })
+    return [status, headers['remote-user']]
+  }
+  const stranger = gateway.visitor()
+  t.same(await ask(stranger, '/open/x'), [200, ''])
+  t.same(await ask(stranger, '/desk', { 'remote-user': 'root' }), [200, ''])
+  t.same(await ask(stranger, '/closed/x'), [200, ''])
+  t.same(await ask(ann, '/desk'), [200, 'ann'])
+  t.same(await ask(ann, '/office/x'), [200, ''], 'the password is not enough there, so nobody is named')
+  const handshake = { 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==', origin: 'https://elsewhere.example' }
+  t.same(await ask(ann, '/desk', handshake), [200, ''], 'nor for a WebSocket of another site')
+  t.same(await ask(stranger, '/x', { 'x-forwarded-host': 'elsewhere' }), [404, undefined])
+
+  t.match(
+    (await audited(gateway, 'access.denied')).map(({ outcome, username, address, details }) => {
+      return { outcome, username, address, details }
+    }),
+    [
+      { outcome: 'success', address: '203.0.113.9', details: { enforced: false, outcome: 'sign-in', row: 12 } },
+      { outcome: 'success', details: { enforced: false, outcome: 'deny', row: 2, rule: { path: '/closed/**' } } },
+      { outcome: 'success', username: 'ann', details: { enforced: false, outcome: 'enrol', row: 4 } },
+      { outcome: 'success', username: 'ann', details: { enforced: false, outcome: 'deny', row: 12 } },
     ],
   )
 })

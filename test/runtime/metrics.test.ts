@@ -41,6 +41,7 @@ stop: { announce: off }
     t.match(text, /gatelodge_events_total\{event="sign-in.password",outcome="refused"\} 1/)
     t.match(text, `gatelodge_workers ${workers}`)
     t.match(text, /gatelodge_store_seconds 0\.\d+|gatelodge_store_seconds \d/)
+    t.match(text, 'gatelodge_dependency_up{dependency="store"} 1')
     t.match(text, /nodejs_eventloop_lag_seconds/)
     t.notMatch(text, /secret/)
     t.equal((await request(`http://127.0.0.1:${port}/`)).statusCode, 404)

@@ -1,6 +1,5 @@
-import { createHmac } from 'node:crypto'
 import { z } from 'zod'
-import { foldUsername, type User, type UserQuery } from '../../../src/contracts.js'
+import { callerHeaders, foldUsername, type User, type UserQuery } from '../../../src/contracts.js'
 import type { Exchange } from './exchange.js'
 import type { HttpSettings } from './settings.js'
 
@@ -48,17 +47,11 @@ export class CallOut {
   }
 
   #post(url: string, content: object) {
-    const { auth, signature } = this.#settings
     const body = JSON.stringify(content)
-    const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' }
-    if (auth !== undefined) {
-      const basic = 'bearer' in auth ? '' : Buffer.from(`${auth.username}:${auth.password}`).toString('base64')
-      headers['authorization'] = 'bearer' in auth ? `Bearer ${auth.bearer}` : `Basic ${basic}`
-    }
-    if (signature !== undefined) {
-      const timestamp = String(Math.floor(this.#now() / 1000))
-      headers[signature.timestampHeader] = timestamp
-      headers[signature.header] = createHmac('sha256', signature.secret).update(`${timestamp}.${body}`).digest('hex')
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      ...callerHeaders(this.#settings, body, this.#now()),
     }
     return this.#exchange.ask(url, { method: 'POST', headers, body }, this.#exchange.deadline())
   }

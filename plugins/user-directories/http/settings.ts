@@ -1,9 +1,7 @@
 import { z } from 'zod'
-import { filePath } from '../../../src/contracts.js'
+import { callerOptions, filePath, httpAddress } from '../../../src/contracts.js'
 
-const address = z.url({ protocol: /^https?$/, error: 'must be an http or https address' })
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
-const credential = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+const address = httpAddress()
 const status = z.int().min(200).max(499)
 
 /** What an answer looks like; everything that is named has to fit. */
@@ -50,20 +48,7 @@ export const settings = z
     url: address.optional(),
     /** Takes `{ id }`, `{ username }` or `{ email }` and answers 200 with a list of users, or 404. */
     findUrl: address.optional(),
-    auth: z
-      .union([
-        z.strictObject({ username: z.string().regex(/^[^:\x00-\x1f\x7f]+$/), password: z.string().min(1) }),
-        z.strictObject({ bearer: credential }),
-      ])
-      .optional(),
-    /** The receiver recomputes HMAC-SHA-256 over `timestamp.body` and refuses old timestamps. */
-    signature: z
-      .strictObject({
-        secret: z.string().min(16),
-        header: headerName.default('X-Gatelodge-Signature'),
-        timestampHeader: headerName.default('X-Gatelodge-Timestamp'),
-      })
-      .optional(),
+    ...callerOptions,
     form: form.optional(),
     /** With a form: the mail address of every user, made of the name. */
     email: z
