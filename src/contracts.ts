@@ -247,7 +247,10 @@ export interface Store {
     prefix: string,
     page?: { readonly after?: string; readonly limit?: number },
   ): Promise<ReadonlyArray<readonly [string, Json]>>
-  /** Present where a read costs a way to a server: a copy of one key that is kept up to date here. */
+  /**
+   * Present where what lies under one key can be known without waiting: where a read costs a way to a server, by a copy that is
+   * kept up to date here.
+   */
   watch?(key: string): WatchedKey
   /** Present where a store can be copied: everything there is with its lifetime, in order of key, as of one moment where the store can. */
   snapshot?(): AsyncIterable<StoredEntry>
@@ -260,9 +263,9 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** A copy of one key of a store. */
+/** One key of a store, known at once. */
 export interface WatchedKey {
-  /** What is there, at most a second old and mostly not at all; `undefined` where that cannot be said: then ask the store. */
+  /** What is there, in a copy at most a second old and mostly not at all; `undefined` where that cannot be said: then ask the store. */
   current(): Json | undefined
 }
 

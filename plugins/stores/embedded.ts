@@ -1,7 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Keyv } from 'keyv'
 import { z } from 'zod'
-import { definePlugin, filePath, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
+import {
+  definePlugin,
+  filePath,
+  type Json,
+  type Logger,
+  type Store,
+  type StoredEntry,
+  type WatchedKey,
+} from '../../src/contracts.js'
 import { openDataDirectory } from './embedded/data-directory.js'
 import { Entries, type Entry } from './embedded/entries.js'
 import { KeyvAdapter } from './embedded/keyv-adapter.js'
@@ -48,6 +56,19 @@ export class EmbeddedStore implements Store {
   async get(key: string): Promise<Json | undefined> {
     const text = this.#entries.read(key)
     return text === undefined ? undefined : JSON.parse(text)
+  }
+
+  /** Read at every look, which waits for nothing; only what was read before is not parsed again. */
+  watch(key: string): WatchedKey {
+    let known: { readonly text: string; readonly value: Json } | undefined
+    return {
+      current: () => {
+        const text = this.#entries.read(key)
+        if (text === undefined) return undefined
+        if (text !== known?.text) known = { text, value: JSON.parse(text) }
+        return known.value
+      },
+    }
   }
 
   async set(key: string, value: Json, ttlSeconds?: number): Promise<void> {

@@ -3,6 +3,7 @@ import { AnswerError, framingOf, type Head, parseHead } from './answer-head.js'
 /** Who is told what comes in, in order: a head, pieces of a body, an end. */
 export interface AnswerSink {
   onHead(head: Head): void
+  /** @param piece lent: it holds something else after the call */
   onBody(piece: Buffer): void
   /** The answer is whole. */
   onEnd(): void
@@ -50,7 +51,10 @@ export class AnswerParser {
     return this.#keepAlive
   }
 
-  /** @throws {@link AnswerError} */
+  /**
+   * @param chunk not kept
+   * @throws {@link AnswerError}
+   */
   read(chunk: Buffer): void {
     let at = 0
     while (at < chunk.length) at = this.#step(chunk, at)
@@ -150,7 +154,7 @@ export class AnswerParser {
         return { bytes: next === chunk.length ? chunk : chunk.subarray(0, next), start: at, next }
       }
       if (found >= 0 || chunk.length - at > most) throw new AnswerError('a head or line without end')
-      this.#pending = at === 0 ? chunk : chunk.subarray(at)
+      this.#pending = Buffer.from(chunk.subarray(at))
       return { bytes: undefined, start: 0, next: chunk.length }
     }
     // The delimiter may itself have come in two pieces. No more is copied than a head or line may have.

@@ -1,4 +1,5 @@
 import { type AddressRanges, networkKey, parseAddress } from '../access/client-address.js'
+import { Tally } from './tally.js'
 
 /** What of a connection is looked at. */
 export interface Peer {
@@ -11,7 +12,7 @@ const own = /^(?:127\.|::1$|::ffff:127\.)/
 
 /** Connections by client: one that opens them without end must not take all there are. */
 export class Crowd {
-  readonly #counts = new Map<string, number>()
+  readonly #tally = new Tally<string>()
   readonly #known = new WeakSet<Peer>()
 
   /**
@@ -25,22 +26,17 @@ export class Crowd {
     const address = parseAddress(peer)
     if (address !== undefined && exempt.has(address)) return
     const key = networkKey(address)
-    const count = this.#counts.get(key) ?? 0
-    if (count >= atMost) {
+    if (this.#tally.of(key) >= atMost) {
       socket.destroy()
       return
     }
     this.#known.add(socket)
-    this.#counts.set(key, count + 1)
-    socket.once('close', () => {
-      const left = (this.#counts.get(key) ?? 1) - 1
-      if (left === 0) this.#counts.delete(key)
-      else this.#counts.set(key, left)
-    })
+    this.#tally.add(key)
+    socket.once('close', () => this.#tally.remove(key))
   }
 
   /** Addresses that are connected now. */
   get size(): number {
-    return this.#counts.size
+    return this.#tally.size
   }
 }

@@ -25,7 +25,7 @@ export interface Passage {
 /** More than this waiting for a client that reads slowly, and the application is read no further. */
 const bufferedBytes = 256 * 1024
 
-/** Answers up to this are copied once more to leave in one write. */
+/** Answers up to this leave in one write. */
 const smallBytes = 16 * 1024
 
 /** One request and its answer between the two connections. */
@@ -38,7 +38,7 @@ export class Exchange implements Occupant, OpenPassage {
   #connection: UpstreamConnection | undefined
   #upload: Upload | undefined
   /** The first piece of the answer: kept until the turn is over, so that a small answer leaves in one write. */
-  #held: Buffer | undefined
+  #held: string | Buffer | undefined
   #isStreaming = false
   #isBegun = false
   #isOver = false
@@ -115,11 +115,12 @@ export class Exchange implements Occupant, OpenPassage {
   onBody(piece: Buffer): void {
     const response = this.#response
     if (!this.#isStreaming && this.#held === undefined) {
-      this.#held = piece
+      // As text, Node sends it in one piece with the head; as bytes it would be two, gathered by a costlier call.
+      this.#held = piece.length <= smallBytes ? piece.toString('latin1') : Buffer.from(piece)
       return
     }
     this.flush()
-    if (response.write(piece) || response.writableLength < bufferedBytes) return
+    if (response.write(Buffer.from(piece)) || response.writableLength < bufferedBytes) return
     this.#connection?.pause()
     response.socket?.setTimeout(this.#clientIdleMs)
     response.once('drain', () => {
@@ -135,9 +136,7 @@ export class Exchange implements Occupant, OpenPassage {
     const held = this.#held
     this.#held = undefined
     if (held === undefined) this.#response.end()
-    // As text, Node sends it in one piece with the head; as bytes it would be two, gathered by a costlier call.
-    else if (held.length <= smallBytes) this.#response.end(held.toString('latin1'), 'latin1')
-    else this.#response.end(held)
+    else this.#response.end(held, 'latin1')
   }
 
   onError(cause: Error): void {
@@ -149,7 +148,7 @@ export class Exchange implements Occupant, OpenPassage {
     if (this.#isStreaming || this.#isOver) return
     this.#isStreaming = true
     if (this.#held === undefined) this.#response.flushHeaders()
-    else this.#response.write(this.#held)
+    else this.#response.write(this.#held, 'latin1')
     this.#held = undefined
   }
 

@@ -29,6 +29,8 @@ export type Judgeable = Pick<IncomingMessage, 'url' | 'method' | 'headers'> & {
 
 /** Finds who is behind a request. All that the gate asks of the identity room. */
 export interface SessionFinder {
+  /** What `find` would give, where that is known at once. */
+  known?(token: string): OpenSession | undefined
   /** @throws when the store cannot be asked */
   find(token: string | undefined): Promise<OpenSession | undefined>
 }
@@ -168,6 +170,8 @@ export class Gate<S extends SiteSettings = SiteSettings> {
     const { cookies, sessions } = this.#parts
     const token = cookies.read(request.headers.cookie, cookies.names.session)
     if (token === undefined) return this.#judgeUnknown(request, facts)
+    const known = sessions.known?.(token)
+    if (known !== undefined) return this.#judged(request, facts, known)
     return sessions.find(token).then((session) => {
       return session === undefined ? this.#judgeUnknown(request, facts) : this.#judged(request, facts, session)
     })

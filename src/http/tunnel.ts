@@ -15,6 +15,7 @@ import { observedForeign, refusalTo } from './refusal.js'
 import type { RequestTraces } from './request-traces.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
+import { Tally } from './tally.js'
 import { acceptanceOf, asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
 
 export interface TunnelLimits {
@@ -55,6 +56,8 @@ export class Tunnels {
   readonly #parts: TunnelParts
   readonly #limits: Required<TunnelLimits>
   readonly #tunnels = new Set<Tunnel>()
+  readonly #ofSite = new Tally<Application>()
+  readonly #ofSession = new Tally<string>()
   #entering = 0
   #closing = false
 
@@ -168,8 +171,8 @@ export class Tunnels {
       close: (code) => (splice === undefined ? socket.destroy() : splice.close(code)),
       cut: () => tunnel.close(closeCodes.policy),
     }
-    const end = () => void this.#tunnels.delete(tunnel)
-    this.#tunnels.add(tunnel)
+    const end = () => this.#forget(tunnel)
+    this.#count(tunnel)
     const abandon = () => {
       end()
       traces?.gone(request)
@@ -247,13 +250,21 @@ export class Tunnels {
 
   #isFull(application: Application, sessionId: string | undefined): boolean {
     if (this.#tunnels.size >= this.#limits.total) return true
-    let ofSite = 0
-    let ofSession = 0
-    for (const tunnel of this.#tunnels) {
-      if (tunnel.application === application) ofSite += 1
-      if (sessionId !== undefined && tunnel.sessionId === sessionId) ofSession += 1
-    }
-    return ofSite >= (application.site.settings.limits?.webSockets ?? perSite) || ofSession >= this.#limits.perSession
+    if (sessionId !== undefined && this.#ofSession.of(sessionId) >= this.#limits.perSession) return true
+    return this.#ofSite.of(application) >= (application.site.settings.limits?.webSockets ?? perSite)
+  }
+
+  #count(tunnel: Tunnel): void {
+    this.#tunnels.add(tunnel)
+    this.#ofSite.add(tunnel.application)
+    if (tunnel.sessionId !== undefined) this.#ofSession.add(tunnel.sessionId)
+  }
+
+  #forget(tunnel: Tunnel): void {
+    // It may be said twice that it is over.
+    if (!this.#tunnels.delete(tunnel)) return
+    this.#ofSite.remove(tunnel.application)
+    if (tunnel.sessionId !== undefined) this.#ofSession.remove(tunnel.sessionId)
   }
 
   #answer(request: IncomingMessage, socket: Socket, error: unknown, requestId: string): void {

@@ -41,6 +41,12 @@ export class UpstreamTimeout extends Error {
 /** Shorter than the five seconds after which most servers close, so that no request meets a closing connection. */
 const idleMs = 4000
 
+/**
+ * What comes in is read into this, over whatever connection, and is seen to before anything else is read: a new buffer for
+ * each piece, and the stream that it goes through, cost as much as reading it.
+ */
+const lent = Buffer.allocUnsafeSlow(64 * 1024)
+
 /** One connection to an application, for one request at a time. */
 export class UpstreamConnection implements AnswerSink {
   readonly socket: Socket
@@ -62,6 +68,7 @@ export class UpstreamConnection implements AnswerSink {
     this.#deadline = after(settings.connectMs)
     const { host, port, isTls, serverName, certificateAuthority } = settings
     const place = { host, port, noDelay: true, keepAlive: true }
+    const onread = { buffer: lent, callback: (length: number) => this.#readLent(length) }
     this.socket = isTls
       ? connectTls({
           ...place,
@@ -69,13 +76,13 @@ export class UpstreamConnection implements AnswerSink {
           servername: isIP(serverName) === 0 ? serverName : '',
           ...(certificateAuthority === undefined ? {} : { ca: certificateAuthority }),
         })
-      : connectTcp(place)
+      : connectTcp({ ...place, onread })
     // Not before: a request must never be sent to a stranger whose certificate is looked at afterwards.
     this.socket.on(isTls ? 'secureConnect' : 'connect', () => {
       this.#isReady = true
       this.#occupant?.onReady(this)
     })
-    this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    if (isTls) this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
     this.socket.on('end', () => this.#finish())
     this.socket.on('error', (error) => this.#break(error))
     this.socket.on('close', () => {
@@ -163,6 +170,11 @@ export class UpstreamConnection implements AnswerSink {
     // An answer that came before all of the request was taken: what is still leaving would stand before the next one.
     if (this.#isReusable && this.socket.writableLength === 0) this.#keeper.onFree(this)
     else this.destroy()
+  }
+
+  #readLent(length: number): boolean {
+    this.#read(lent.subarray(0, length))
+    return true
   }
 
   #read(chunk: Buffer): void {

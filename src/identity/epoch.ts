@@ -33,6 +33,14 @@ export class Epoch {
     return value
   }
 
+  /** As {@link read}, where there is nothing to wait for; `undefined`: there is. */
+  known(): string | undefined {
+    const value = this.#watched?.current()
+    if (typeof value !== 'string') return undefined
+    if (value !== this.#seen) this.#notice(value)
+    return this.#companion?.(value) === undefined ? value : undefined
+  }
+
   /**
    * Takes something along that everybody goes by who reads the epoch: nobody is told an epoch that it is behind of.
    * @param companion makes sure that it is as new; gives nothing where there is nothing to wait for

@@ -53,15 +53,21 @@ export class Sessions {
     this.#now = parts.now
   }
 
+  /** As {@link find}, for a session that is known here and needs no waiting for the store: so are those of most requests. */
+  known(token: string): OpenSession | undefined {
+    const copy = this.#copies.get(token)
+    if (copy === undefined || copy.epoch !== this.#epoch.known()) return undefined
+    const now = this.#now()
+    return this.#isCurrent(copy, now) ? copy.open : undefined
+  }
+
   /** The session of this token, if it opens anything now. */
   async find(token: string | undefined): Promise<OpenSession | undefined> {
     if (token === undefined || !isToken(token)) return undefined
     const epoch = await this.#epoch.read()
     const copy = this.#copies.get(token)
     const now = this.#now()
-    if (copy?.epoch === epoch && now - copy.readAt < COPY_MS && isFresh(copy.open.session, this.#settings, now)) {
-      return copy.open
-    }
+    if (copy?.epoch === epoch && this.#isCurrent(copy, now)) return copy.open
     const open = await this.#load(hashOf(token), now, true)
     if (open === undefined) this.#copies.delete(token)
     else this.#copies.set(token, { open, epoch, readAt: now })
@@ -220,6 +226,10 @@ export class Sessions {
    */
   onEnded(listener: () => void): () => void {
     return this.#epoch.onChange(listener)
+  }
+
+  #isCurrent({ open, readAt }: Copy, now: number): boolean {
+    return now - readAt < COPY_MS && isFresh(open.session, this.#settings, now)
   }
 
   async #load(id: string, now: number, isUsed: boolean): Promise<OpenSession | undefined> {

@@ -1,4 +1,4 @@
-import type { Store } from '../contracts.js'
+import type { Store, WatchedKey } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
 
 /**
@@ -20,9 +20,22 @@ export function sayingUnavailable(store: Store, onFailure: (cause: unknown) => v
     delete: (key) => store.delete(key).catch(unavailable),
     increment: (key, ttlSeconds) => store.increment(key, ttlSeconds).catch(unavailable),
     list: (prefix, page) => store.list(prefix, page).catch(unavailable),
-    ...(store.watch === undefined ? {} : { watch: store.watch.bind(store) }),
+    ...(store.watch === undefined ? {} : { watch: (key) => orUnknown(store.watch?.(key)) }),
     ...(store.snapshot === undefined ? {} : { snapshot: store.snapshot.bind(store) }),
     ...(store.replaceAll === undefined ? {} : { replaceAll: store.replaceAll.bind(store) }),
     close: () => store.close(),
+  }
+}
+
+/** What cannot be read is not known: whoever asks the store instead hears why. */
+function orUnknown(watched: WatchedKey | undefined): WatchedKey {
+  return {
+    current: () => {
+      try {
+        return watched?.current()
+      } catch {
+        return undefined
+      }
+    },
   }
 }

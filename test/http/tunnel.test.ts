@@ -290,6 +290,22 @@ t.test('limits: per site, per session, in all', async (t) => {
   await until('room', async () => (await ask('/public/3'))[0] === 101)
 })
 
+t.test('who opens and closes again and again uses no place up, by what way each of them ends', async (t) => {
+  const app = await echo(t)
+  const door = await frontDoor(t, {
+    sites: [{ upstream: app.url, rules, limits: { webSockets: 2 } }],
+    tunnelLimits: { perSession: 1 },
+  })
+  for (let round = 0; round < 5; round += 1) {
+    const socket = await open(t, door.port, '/x', { cookie })
+    if (round % 2 === 0) socket.terminate()
+    else for (const far of app.sockets.clients) far.terminate()
+    await once(socket, 'close')
+    await until('its place is free', () => door.fastify.passages.count() === 0)
+  }
+  await open(t, door.port, '/x', { cookie })
+})
+
 t.test('on shutdown WebSockets are told 1001, and closing does not wait for ever', async (t) => {
   const app = await echo(t)
   const door = await frontDoor(t, { sites: [{ upstream: app.url, rules }] })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Store } from '../../src/contracts.js'
+import type { Store, WatchedKey } from '../../src/contracts.js'
 import { drawToken, hashOf } from '../../src/identity/secret.js'
 import { until } from '../support/poll.js'
 import { add, client, open, type Rooms, rooms } from './rooms.js'
@@ -10,6 +10,14 @@ const DAY = 24 * 3600
 function watched() {
   const calls: string[] = []
   let away = false
+  /** A look at a key that needs no waiting is a read like any other. */
+  const look = (key: string, { current }: WatchedKey): WatchedKey => ({
+    current: () => {
+      if (away) throw new Error('the store is away')
+      calls.push(`get ${key}`)
+      return current()
+    },
+  })
   const wrap = (store: Store): Store =>
     new Proxy(store, {
       get(target, name) {
@@ -17,6 +25,7 @@ function watched() {
         if (typeof method !== 'function') return method
         return (...input: unknown[]) => {
           if (away && name !== 'close') return Promise.reject(new Error('the store is away'))
+          if (name === 'watch') return look(String(input[0]), method.apply(target, input))
           calls.push(`${String(name)} ${input[0]}`)
           return method.apply(target, input)
         }
@@ -34,6 +43,22 @@ t.test('a session that is known costs one read and no write', async (t) => {
   calls.length = 0
   t.equal(await r.sessions.find(token), first, 'the very same record')
   t.same(calls, ['get epoch'])
+  calls.length = 0
+  t.equal(r.sessions.known(token), first, 'nothing is waited for')
+  t.same(calls, ['get epoch'])
+})
+
+t.test('a session that was ended elsewhere is not known any more', async (t) => {
+  const here = await rooms(t)
+  const there = await here.beside()
+  await add(here, 'ada')
+  const token = await open(here, 'ada')
+  t.equal(here.sessions.known(token), undefined, 'never looked for')
+  await here.sessions.find(token)
+  t.ok(here.sessions.known(token))
+  await there.sessions.end(token)
+  t.equal(here.sessions.known(token), undefined)
+  t.equal(await here.sessions.find(token), undefined)
 })
 
 t.test('what is no token is answered without asking the store', async (t) => {
@@ -66,6 +91,7 @@ t.test('a store that is away ends in an error, never in an old answer', async (t
   await r.sessions.find(token)
   leave()
   await t.rejects(r.sessions.find(token), /away/)
+  t.throws(() => r.sessions.known(token), /away/)
 })
 
 t.test('when a revocation returns, no gateway opens anything with the old cookie', async (t) => {
@@ -88,6 +114,7 @@ t.test('when a revocation returns, no gateway opens anything with the old cookie
     const bobs = await open(here, 'bob')
     for (const r of [here, there]) t.ok(await r.sessions.find(token), `${name}: known everywhere before`)
     await revoke(there, token)
+    for (const r of [here, there]) t.equal(r.sessions.known(token), undefined, `${name}: known nowhere`)
     for (const r of [here, there]) t.equal(await r.sessions.find(token), undefined, `${name}: gone everywhere`)
     t.equal((await here.sessions.find(bobs)) === undefined, name === 'clear', `${name}: others stay unless cleared`)
     await there.accounts.activate(id)
