@@ -4,6 +4,16 @@ import { config, exit, inHouse, json, version } from './command.js'
 /** Running the gateway, and asking about its file. */
 export function addGatewayCommands(program: Command): void {
   program
+    .command('init')
+    .description('write a first file, for one application, and say what comes next')
+    .option('--upstream <url>', 'where the application is, as in http://127.0.0.1:3000')
+    .option('--url <url>', 'what people type, as in https://crm.example.com')
+    .option('--identity <preset>', 'the headers it reads who is there from, as in remote-user')
+    .option('--listen <address>', 'where the gateway listens, as in 127.0.0.1:8080')
+    .option('-y, --yes', 'ask nothing, and take what is proposed for what is not given')
+    .addOption(config())
+    .action(exit(async (options) => (await import('../commands/init.js')).init(options)))
+  program
     .command('start')
     .description('run the gateway until SIGTERM or SIGINT')
     .addOption(config())

@@ -13,6 +13,7 @@ import { isAnswered } from './control.js'
 import { controlSocket } from './control-place.js'
 import { type Finding, fail, ok, warn } from './finding.js'
 import { sentenceOf } from './sentence.js'
+import { examineTraces } from './traces/examination.js'
 import { examineUpstream } from './upstream-examination.js'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -52,6 +53,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...upstreams.map((site) => examineUpstream(site, surroundings.now())),
     examineMail(config),
     examineSms(config),
+    examineTraces(process.env),
   ])
   return groups.flat()
 }

@@ -28,6 +28,7 @@ t.test('doctor finds a gateway well when everything it needs is there', async (t
 sites: [{ upstream: "${application.url}" }]
 mail: { use: smtp, url: "smtp://127.0.0.1:${mail.port}", from: lodge@example.com }
 `,
+    environment: { OTEL_EXPORTER_OTLP_ENDPOINT: application.url },
   })
   const add = ['user', 'add', 'olga', '--email', 'olga@example.com', '--role', 'owner', '--password-stdin']
   t.equal((await gateway.run(add, 'correct horse 7 battery\n')).code, 0)
@@ -35,7 +36,16 @@ mail: { use: smtp, url: "smtp://127.0.0.1:${mail.port}", from: lodge@example.com
   const found = JSON.parse(stdout) as Found
   t.equal(code, 0, stdout)
   t.ok(found.ok)
-  for (const what of ['configuration', 'listener', 'public URL', 'data directory', 'owners', 'upstream', 'mail']) {
+  for (const what of [
+    'configuration',
+    'listener',
+    'public URL',
+    'data directory',
+    'owners',
+    'upstream',
+    'mail',
+    'traces',
+  ]) {
     t.equal(statusOf(found, what), 'ok', `${what}: ${stdout}`)
   }
   t.match(stdout, /a gateway runs with this file/)
@@ -59,12 +69,14 @@ sites: [{ host: other.example.com, upstream: "http://127.0.0.1:${await freePort(
 mail: { use: smtp, url: "smtp://127.0.0.1:${await freePort()}", from: lodge@example.com }
 `,
   )
-  const { code, stdout } = await runGatelodge(['doctor', '--json', '--config', file])
+  const { code, stdout } = await runGatelodge(['doctor', '--json', '--config', file], {
+    environment: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` },
+  })
   const found = JSON.parse(stdout) as Found
   t.equal(code, 1)
   t.notOk(found.ok)
   for (const what of ['listener', 'data directory', 'upstream', 'mail']) t.equal(statusOf(found, what), 'fail', what)
-  for (const what of ['public URL', 'store']) t.equal(statusOf(found, what), 'warn', what)
+  for (const what of ['public URL', 'store', 'traces']) t.equal(statusOf(found, what), 'warn', what)
   t.ok(found.findings.every(({ status, todo }) => status === 'ok' || todo !== undefined))
 
   await writeFile(file, 'sites: []\n')
