@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { chaos } from '../test/chaos/chaos.js'
+import { faultsIn } from '../test/chaos/counts.js'
 
 /** `npm run chaos`: ten minutes of the test of the same name, with 200 users, and the counts at its end. */
 
@@ -7,6 +8,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '600' },
     users: { type: 'string', default: '200' },
+    coders: { type: 'string', default: '20' },
     readers: { type: 'string', default: '32' },
   },
 })
@@ -17,13 +19,13 @@ try {
     {
       seconds: Number(values.seconds),
       users: Number(values.users),
+      coders: Number(values.coders),
       readers: Number(values.readers),
       log: (line) => console.log(line),
     },
   )
   console.log(JSON.stringify(counts, undefined, 2))
-  const { wrongIdentity, passedAfterSignOut, sessionsLost, linksOpenedTwice } = counts
-  if (wrongIdentity + passedAfterSignOut + sessionsLost + linksOpenedTwice > 0) process.exitCode = 1
+  if (faultsIn(counts) > 0) process.exitCode = 1
 } finally {
   for (const handler of handlers) await handler()
 }

@@ -1,0 +1,159 @@
+import type { Agent } from 'undici'
+import type { RunningGateway } from '../support/gateway.js'
+import { formOf } from '../support/visitor.js'
+import type { ChaosCounts } from './counts.js'
+import { form, send } from './sending.js'
+
+/** How long a word that a session ended may take to every gateway. */
+const HEARD_MS = 1000
+
+interface Acknowledged {
+  readonly cookie: string
+  ending: boolean
+}
+
+/** Somebody with one browser. What is known of the session is what was acknowledged. */
+export class Person {
+  readonly #name: string
+  readonly #password: string
+  readonly #address: string
+  readonly #agent: Agent
+  readonly #gateways: readonly RunningGateway[]
+  readonly #counts: ChaosCounts
+  #session: Acknowledged | undefined
+  readonly #ended: Array<{ readonly cookie: string; readonly at: number }> = []
+  #busy = false
+
+  constructor(
+    { name, index, password }: { readonly name: string; readonly index: number; readonly password: string },
+    agent: Agent,
+    gateways: readonly RunningGateway[],
+    counts: ChaosCounts,
+  ) {
+    this.#name = name
+    this.#password = password
+    this.#address = `10.1.${index >> 8}.${index & 255}`
+    this.#agent = agent
+    this.#gateways = gateways
+    this.#counts = counts
+  }
+
+  async ask(): Promise<void> {
+    const session = this.#session
+    const old = this.#ended[Math.floor(Math.random() * this.#ended.length)]
+    const asksOld = old !== undefined && (session === undefined || Math.random() < 0.2)
+    const cookie = asksOld ? old.cookie : session?.cookie
+    const mayBeKnown = old !== undefined && performance.now() - old.at < HEARD_MS
+    const answer = await this.#send('GET', '/who', cookie === undefined ? {} : { cookie })
+    if (answer === undefined) return
+    this.#counts.pages += 1
+    if (answer.status === 200) {
+      if (answer.text !== this.#name) this.#counts.wrongIdentity += 1
+      else if (cookie === undefined || (asksOld && !mayBeKnown)) this.#counts.passedAfterSignOut += 1
+      return
+    }
+    if (answer.status !== 401) this.#unexpected(answer.status)
+    // Ending may have begun while the question was on its way.
+    else if (!asksOld && session !== undefined && session === this.#session && !session.ending) {
+      this.#counts.sessionsLost += 1
+    }
+  }
+
+  async comeOrGo(): Promise<void> {
+    if (this.#busy) return
+    this.#busy = true
+    try {
+      await (this.#session === undefined ? this.#signIn() : this.#signOut(this.#session))
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /**
+   * Whatever is open ends by what somebody else does.
+   * @param end true when it was acknowledged
+   */
+  async shutOut(end: () => Promise<boolean>): Promise<void> {
+    if (this.#busy) return
+    this.#busy = true
+    const session = this.#session
+    if (session !== undefined) session.ending = true
+    try {
+      const isOver = await end()
+      // Without an answer it may have ended or not: nothing can be said of it any more.
+      this.#session = undefined
+      if (isOver && session !== undefined) this.#hasEnded(session)
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  async #signIn(): Promise<void> {
+    const page = await this.#send('GET', '/.gatelodge/sign-in', { accept: 'text/html' })
+    if (page?.status !== 200) return
+    const body = new URLSearchParams({
+      ...formOf(page.text).fields,
+      username: this.#name,
+      password: this.#password,
+    }).toString()
+    const answer = await this.#send('POST', '/.gatelodge/sign-in', { cookie: page.cookies, ...form }, body)
+    if (answer === undefined) return
+    const cookie = /(?:^|; )(gatelodge=[^;]+)/.exec(answer.cookies)?.[1]
+    if (answer.status !== 303 || cookie === undefined) {
+      if (answer.status !== 429) this.#unexpected(answer.status)
+      return
+    }
+    this.#counts.signIns += 1
+    this.#session = { cookie, ending: false }
+  }
+
+  async #signOut(session: Acknowledged): Promise<void> {
+    const page = await this.#send('GET', '/.gatelodge/account', { accept: 'text/html', cookie: session.cookie })
+    if (page?.status !== 200) return
+    session.ending = true
+    const { fields } = formOf(page.text, '/sign-out')
+    const body = new URLSearchParams(fields).toString()
+    const cookie = [session.cookie, page.cookies].filter((part) => part !== '').join('; ')
+    const answer = await this.#send('POST', '/.gatelodge/sign-out', { cookie, ...form }, body)
+    // Without an answer it may have ended or not: nothing can be said of it any more.
+    this.#session = undefined
+    if (answer === undefined) return
+    if (answer.status >= 400) {
+      this.#unexpected(answer.status)
+      return
+    }
+    this.#counts.signOuts += 1
+    this.#hasEnded(session)
+  }
+
+  #hasEnded({ cookie }: Acknowledged): void {
+    this.#ended.push({ cookie, at: performance.now() })
+    if (this.#ended.length > 20) this.#ended.shift()
+  }
+
+  /** `undefined` where nothing came, or word that the machinery is away. */
+  async #send(method: 'GET' | 'POST', path: string, headers: Record<string, string>, body?: string) {
+    const gateway = this.#gateways[Math.random() < 0.5 ? 0 : 1]
+    const answer = await send(
+      this.#agent,
+      gateway,
+      method,
+      path,
+      { 'x-forwarded-for': this.#address, ...headers },
+      body,
+    )
+    if (answer === undefined || answer.status >= 502) {
+      this.#counts.unanswered += 1
+      return undefined
+    }
+    return answer
+  }
+
+  #unexpected(status: number): void {
+    this.#counts.unexpected[status] = (this.#counts.unexpected[status] ?? 0) + 1
+  }
+
+  get name(): string {
+    return this.#name
+  }
+}
