@@ -6,6 +6,7 @@ import { childOf, noteOf } from '../config/schema-walk.js'
 import { isSecretName, mayCarrySecret } from '../config/secrets.js'
 import type { Host, PluginKind, PluginReference } from '../contracts.js'
 import { findPlugin, ownPlugins } from './find-plugin.js'
+import { carriedPlugins } from './own-plugins.js'
 
 /** A plugin as it was found: checked to have the shape, not to keep the promise. */
 export interface FoundPlugin {
@@ -55,7 +56,8 @@ export class PluginCatalog {
         nearest(use, names),
       )
     }
-    const loaded = await import(url).catch((error: unknown) => ({ failure: firstLine(error) }))
+    const found = carriedPlugins[`${kind}/${use}`]?.() ?? import(url)
+    const loaded = await found.catch((error: unknown) => ({ failure: firstLine(error) }))
     if ('failure' in loaded) return complain(`cannot be loaded: ${loaded.failure}`)
     const plugin: unknown = loaded.default
     if (!isPlugin(plugin)) return complain('is no plugin', 'a module whose default export has kind, options and create')

@@ -60,7 +60,7 @@ export class Supervisor {
     })
     this.#givenUp.catch(() => {})
     cluster.setupPrimary({
-      exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
+      exec: fileURLToPath(new URL('./worker-process.js', import.meta.url)),
       args: [],
       serialization: 'advanced',
     })

@@ -1,4 +1,3 @@
-import { useCompileCache } from './compile-cache.js'
 import { Gateway, type Prepared } from './gateway.js'
 import { createLog } from './log.js'
 import { sentenceOf } from './sentence.js'
@@ -7,8 +6,6 @@ import { tracesOf } from './traces/wanted.js'
 import { type Answer, hello, isOrder, type Order } from './worker-words.js'
 
 /** One of several processes that serve one listener. It does what the supervisor says, and ends with it. */
-
-useCompileCache()
 
 // A terminal sends these to every process: the supervisor passes on what is meant.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

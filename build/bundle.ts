@@ -1,0 +1,118 @@
+/** Makes `dist/bundle` of what is compiled: the program in one file, and what V8 makes of it (see `src/runtime/bundle.ts`). */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build, type Plugin } from 'esbuild'
+import { bundleDirectory } from '../src/runtime/bundle.js'
+
+const compiled = fileURLToPath(new URL('../', import.meta.url))
+
+/** Packages that stay where they are: some are machine code, the others are loaded where a file or a command asks for them. */
+const apart = [
+  ...['lmdb', '@node-rs/argon2'],
+  ...['@keyv/redis', 'ldapts', 'nodemailer', 'twilio', 'prom-client', '@opentelemetry'],
+  ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js'],
+  // Of ws, and taken only where they are installed.
+  ...['bufferutil', 'utf-8-validate'],
+]
+
+/** Packages that another one wants and hardly ever uses: evaluated when something of them is asked for. */
+const seldomUsed: Readonly<Record<string, RegExp>> = {
+  // Sites go to their upstreams by connections of our own: this is a second client that never sends anything.
+  undici: /[\\/]@fastify[\\/]reply-from[\\/]/,
+  ws: /[\\/]@fastify[\\/]http-proxy[\\/]/,
+}
+
+const seldom: Plugin = {
+  name: 'seldom used packages',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[a-z]/ }, ({ path, importer }) =>
+      seldomUsed[path]?.test(importer) ? { path, namespace: 'seldom', pluginData: dirname(importer) } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'seldom' }, ({ path, pluginData }) => ({
+      contents: `module.exports = new Proxy({}, { get: (_, name) => require(${JSON.stringify(path)})[name] })`,
+      resolveDir: pluginData,
+    }))
+  },
+}
+
+/**
+ * Every module goes on to find what lies around it as if it stood where it was compiled. What is imported while it runs and
+ * is not in the bundle is imported by whoever runs the bundle: a script that V8 takes from its cache cannot.
+ */
+const places: Plugin = {
+  name: 'places of modules',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.m?js$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8')
+      const place = JSON.stringify(relative(bundleDirectory, path))
+      const placed = text.replaceAll('import.meta.url', `placeOf(${place})`)
+      const contents = path.startsWith(compiled) ? placed.replace(importOfOthers, 'importModule(') : placed
+      return contents === text ? undefined : { contents, loader: 'js' }
+    })
+  },
+}
+
+/** Of what stays apart, and of what is named in a file. */
+const importOfOthers = new RegExp(`\\bimport\\((?=url\\)|'(?:${apart.join('|')})['/])`, 'g')
+
+const plugins = readdirSync(join(compiled, 'plugins')).flatMap((kind) =>
+  readdirSync(join(compiled, 'plugins', kind)).flatMap((file) =>
+    file.endsWith('.js') ? [`${kind}/${file.slice(0, -'.js'.length)}`] : [],
+  ),
+)
+
+const carried: Plugin = {
+  name: 'plugins of ours',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]plugin-host[\\/]own-plugins\.js$/ }, () => ({
+      contents: `export const carriedPlugins = {
+        ${plugins.map((name) => `'${name}': () => import('../../plugins/${name}.js'),`).join('\n')}
+      }`,
+      resolveDir: join(compiled, 'src/plugin-host'),
+    }))
+  },
+}
+
+rmSync(bundleDirectory, { recursive: true, force: true })
+mkdirSync(bundleDirectory)
+const written = join(bundleDirectory, 'new.cjs')
+const { metafile } = await build({
+  metafile: true,
+  stdin: {
+    contents: `
+      exports.program = async () => (await import('./src/command-line/program.js')).runProgram()
+      exports.worker = () => import('./src/runtime/worker.js')
+    `,
+    resolveDir: compiled,
+  },
+  outfile: written,
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  mainFields: ['module', 'main'],
+  external: apart.flatMap((name) => [name, `${name}/*`]),
+  legalComments: 'none',
+  // Without remarks and indentation it is half as long, and takes as much less memory. Names stay, and lines worth counting.
+  minifyWhitespace: true,
+  lineLimit: 120,
+  logLevel: 'warning',
+  plugins: [seldom, places, carried],
+  banner: {
+    js: '(function (require, importModule, exports, bundle) { const placeOf = (path) => new URL(path, bundle).href',
+  },
+  footer: { js: '})' },
+})
+const left = Object.values(metafile.outputs).flatMap(({ imports }) =>
+  imports.filter(({ kind }) => kind === 'dynamic-import'),
+)
+if (left.length > 0) throw new Error(`cannot be imported from a bundle: ${left.map(({ path }) => path).join(', ')}`)
+renameSync(written, join(bundleDirectory, 'gatelodge.cjs'))
+
+const warming = spawnSync(process.execPath, [fileURLToPath(new URL('./warm.js', import.meta.url))], {
+  stdio: 'inherit',
+})
+if (warming.status !== 0)
+  process.stderr.write('The gateway could not be started once: its first start will take longer.\n')
