@@ -58,6 +58,9 @@ export interface ImportedHash {
   readonly hash: string
 }
 
+/** What is to be different about a user; `undefined` removes what there was. */
+export type UserChange = { readonly [Name in keyof Omit<User, 'id'>]?: User[Name] | undefined }
+
 /** What can be done to users of a directory that is ours to change. */
 export interface WritableUsers {
   /**
@@ -67,7 +70,7 @@ export interface WritableUsers {
    */
   create(user: Omit<User, 'id'>, credential?: string | ImportedHash): Promise<User | undefined>
   /** `undefined` when there is no such user, or the new username is taken. */
-  update(id: string, change: Partial<Omit<User, 'id'>>): Promise<User | undefined>
+  update(id: string, change: UserChange): Promise<User | undefined>
   /** @param credential as in `create`, with the same errors */
   setPassword(id: string, credential: string | ImportedHash): Promise<boolean>
   /**

@@ -9,6 +9,7 @@ import {
   type Passwords,
   type Store,
   type User,
+  type UserChange,
   type UserDirectory,
   type UserQuery,
   type WritableUsers,
@@ -86,12 +87,17 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     return undefined
   }
 
-  async update(id: string, change: Partial<Omit<User, 'id'>>): Promise<User | undefined> {
+  async update(id: string, change: UserChange): Promise<User | undefined> {
     if (change.username !== undefined) checkUsername(change.username)
     for (;;) {
       const before = await this.#get(id)
       if (before === undefined) return undefined
-      const after: UserRecord = { ...before, ...tidy({ ...before, ...change, id }) }
+      const { passwordHash, ...user } = before
+      const { username = user.username, groups = user.groups, ...rest } = change
+      const after: UserRecord = {
+        ...tidy({ ...user, ...rest, username, groups, id } as User),
+        ...(passwordHash === undefined ? {} : { passwordHash }),
+      }
       const renamed = foldUsername(after.username) !== foldUsername(before.username)
       if (renamed && !(await this.#claim(after))) return undefined
       await this.#lead(after)

@@ -13,6 +13,7 @@ export function addUserCommands(program: Command): void {
     .argument('[name]')
     .option('--email <address>', 'where mail goes')
     .option('--mobile <number>', 'where text messages go, as in +12025550100')
+    .option('--display-name <text>', 'what people call them, as in Ada Lovelace')
     .option('--role <role>', 'owner, support, user or api')
     .option('--password-stdin', 'read the password from standard input')
     .addOption(config())
@@ -59,6 +60,22 @@ export function addUserCommands(program: Command): void {
     .action(
       exit((name, role, options) =>
         inHouse(options.config, async (rooms) => (await users()).userRole(rooms, process, name, role)),
+      ),
+    )
+  user
+    .command('change')
+    .description('change the addresses, the display name or the groups of a user, who is told by mail')
+    .argument('<name>')
+    .option('--email <address>', 'where mail goes')
+    .option('--mobile <number>', 'where text messages go, as in +12025550100')
+    .option('--display-name <text>', 'what people call them, as in Ada Lovelace')
+    .option('--group <name...>', 'every group the user is in')
+    .option('--no-groups', 'the user is in no group')
+    .option('--remove <what...>', 'email, mobile or displayName: it is no longer there')
+    .addOption(config())
+    .action(
+      exit((name, options) =>
+        inHouse(options.config, async (rooms) => (await users()).userChange(rooms, process, name, options)),
       ),
     )
   onUser('unlock', 'judge codes and passwords of this user again at once, after too many wrong ones', 'userUnlock')

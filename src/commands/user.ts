@@ -5,6 +5,7 @@ import { type Role, roles } from '../identity/accounts.js'
 import { passwordFault } from '../identity/password-rules.js'
 import { unlockUser } from '../operations/locks.js'
 import { type Operation, Refusal } from '../operations/operation.js'
+import { changeUser } from '../operations/users/change.js'
 import { resetSecondFactor } from '../operations/users/help.js'
 import { listUsers, showUser } from '../operations/users/look.js'
 import { activateUser, addUser, changeRole, deactivateUser } from '../operations/users/standing.js'
@@ -28,6 +29,7 @@ import {
 export interface AddUserOptions {
   readonly email?: string
   readonly mobile?: string
+  readonly displayName?: string
   readonly role?: string
   readonly passwordStdin?: boolean
 }
@@ -51,7 +53,12 @@ export async function userAdd(
   }
   const asked = await (options.passwordStdin ? fromInput(terminal, name, options) : byHand(terminal, name, options))
   if (typeof asked === 'number') return asked
-  const wanted = { ...asked, ...(mobile === undefined ? {} : { mobile: mobile.number }) }
+  const { displayName } = options
+  const wanted = {
+    ...asked,
+    ...(displayName === undefined ? {} : { displayName }),
+    ...(mobile === undefined ? {} : { mobile: mobile.number }),
+  }
   const added = await desk.run(addUser, wanted, byCommand)
   if (added instanceof Refusal) return refusedAt(terminal, added)
   say(terminal, `Added ${added.username} (${added.role}).`)
@@ -133,6 +140,34 @@ export function userUnlock(at: AtDesk, terminal: Terminal, user: string): Promis
 /** `user role NAME ROLE`: everything the user has open ends, because it was opened with the other role. */
 export function userRole(at: AtDesk, terminal: Terminal, user: string, role: string): Promise<number> {
   return onUser(at, terminal, changeRole, { user, role }, (name) => `${name} has the role ${role} now.`)
+}
+
+/** As given on the command line. */
+export interface ChangeUserOptions {
+  readonly email?: string
+  readonly mobile?: string
+  readonly displayName?: string
+  readonly group?: readonly string[]
+  /** False where there are to be none. */
+  readonly groups?: boolean
+  readonly remove?: readonly string[]
+}
+
+/** `user change NAME`: addresses, display name, groups. */
+export function userChange(
+  at: AtDesk,
+  terminal: Terminal,
+  user: string,
+  { email, mobile, displayName, group, groups, remove }: ChangeUserOptions,
+): Promise<number> {
+  const wanted = {
+    ...(email === undefined ? {} : { email }),
+    ...(mobile === undefined ? {} : { mobile }),
+    ...(displayName === undefined ? {} : { displayName }),
+    ...(groups === false ? { groups: [] } : group === undefined ? {} : { groups: group }),
+    ...(remove === undefined ? {} : { remove }),
+  }
+  return onUser(at, terminal, changeUser, { user, ...wanted }, (name) => `${name} was changed, and is told by mail.`)
 }
 
 /** `user reset-second-factor NAME`: every second factor goes, and every session with it. */

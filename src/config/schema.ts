@@ -178,6 +178,28 @@ const secondFactor = z.strictObject({
     .describe('The methods users may enrol, each with the options of its plugin.'),
 })
 
+const amount = () => z.number().min(0).max(1_000).meta({ accepts: 'an amount of money, as in 0.04' })
+
+const price = z.strictObject({
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/)
+    .meta({ accepts: 'a currency as in EUR or USD (ISO 4217)' })
+    .describe('What the amounts are in.'),
+  sms: amount().describe('Of one text message.'),
+  countries: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Z]{2}$/)
+        .meta({ accepts: 'a country as in US or GB (ISO 3166)' }),
+      amount(),
+    )
+    .default({})
+    .describe('Of one text message to numbers of these countries.'),
+  mail: amount().default(0).describe('Of one mail.'),
+})
+
 const sending = z
   .strictObject({
     wait: duration().prefault('1m').describe('Between two codes to one account.'),
@@ -188,6 +210,7 @@ const sending = z
     linksPerHour: wholeNumber(1, 1_000).default(3).describe('Links to one account in an hour.'),
     smsPerDay: wholeNumber(0, 10_000_000).default(500).describe('Text messages of the whole installation in a day.'),
     mailPerDay: wholeNumber(0, 10_000_000).default(5_000).describe('Mails of the whole installation in a day.'),
+    price: price.exactOptional().describe('What messages cost, for the desk; left out: they are counted alone.'),
   })
   .transform(({ wait, ...rest }) => ({ waitSeconds: wait, ...rest }))
 

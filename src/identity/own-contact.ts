@@ -5,6 +5,7 @@ import type { Messages } from '../messages/messages.js'
 import { codeLifetimeSeconds, type Sending } from '../messages/sending.js'
 import { cleanAnswer } from './answer.js'
 import type { ClientFacts } from './client-facts.js'
+import { mailAddress, mobileNumber } from './contact-forms.js'
 import { isWritable } from './directories.js'
 import { missingProof } from './fresh-proof.js'
 import type { Notices } from './notices.js'
@@ -217,20 +218,4 @@ function outcomeOf(sending: Sending): ChangeContactOutcome {
 /** Bound to the browser by its token, and to the address: of a million codes the store's hash alone would tell which. */
 function hashOfCode(token: string, { id, value }: Pick<WaitingContact, 'id' | 'value'>, code: string): string {
   return createHmac('sha256', token).update(`contact\n${id}\n${value}\n${code}`).digest('base64url')
-}
-
-/** Without the signs by which one header field names several addresses (RFC 5322, 3.4). */
-function mailAddress(typed: string): string | undefined {
-  const address = typed.normalize('NFC').trim()
-  return address.length <= 254 && /^[^\s\p{C}@,;:<>()[\]"\\]+@[^\s\p{C}@,;:<>()[\]"\\]+$/u.test(address)
-    ? address
-    : undefined
-}
-
-/** E.164. Without a country code nobody knows whose number it is. */
-async function mobileNumber(typed: string): Promise<string | undefined> {
-  // Knows the numbers of every country, and takes as long to load as half of the gateway.
-  const { parsePhoneNumberFromString } = await import('libphonenumber-js/max')
-  const number = parsePhoneNumberFromString(typed.normalize('NFKC').trim().replace(/^00/, '+'))
-  return number?.isValid() ? number.number : undefined
 }

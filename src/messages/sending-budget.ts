@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Audit } from '../audit/audit.js'
 import type { Logger, Store } from '../contracts.js'
 import type { Channel } from './mask.js'
+import { Costs, type Money, type Prices } from './prices.js'
 import { Quota, type Window } from './quota.js'
 
 const hour = 60 * 60
@@ -18,6 +19,16 @@ export interface SendingLimits {
   readonly linksPerHour: number
   readonly smsPerDay: number
   readonly mailPerDay: number
+  /** Left out: messages are counted, and nothing is said of money. */
+  readonly price?: Prices | undefined
+}
+
+/** What went out of a day's budget. */
+export interface Spent {
+  readonly sent: number
+  readonly perDay: number
+  /** Left out where no price is known. */
+  readonly cost?: Money
 }
 
 /** What a message is for. `help` is asked for by anybody, so it counts by address; the others belong to an account. */
@@ -59,10 +70,13 @@ export class SendingBudget {
   readonly refusals: Record<Limit, number> = { wait: 0, account: 0, number: 0, network: 0, day: 0 }
   readonly #parts: Parts
   readonly #quota: Quota
+  readonly #costs: Costs | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
     this.#quota = new Quota(parts)
+    const { store, limits } = parts
+    this.#costs = limits.price && new Costs({ store, prices: limits.price })
   }
 
   /**
@@ -101,14 +115,17 @@ export class SendingBudget {
       }
     }
     const perDay = channel === 'sms' ? limits.smsPerDay : limits.mailPerDay
-    if ((await store.increment(`sending/day/${channel}/${today}`, 2 * day)) <= perDay) return undefined
+    if ((await store.increment(`sending/day/${channel}/${today}`, 2 * day)) <= perDay) {
+      if (channel === 'sms') await this.#costs?.noteText(spending.to, today)
+      return undefined
+    }
     await store.add(full, true, 2 * day)
     await this.#alert(`day/${channel}`, today, 'whole-day budget', spending)
     return this.#refuse('day', untilMidnight)
   }
 
-  /** What was sent today (UTC), and what may be sent in a day. */
-  async today(): Promise<Record<Channel, { readonly sent: number; readonly perDay: number }>> {
+  /** What was sent today (UTC), what it costs, and what may be sent in a day. */
+  async today(): Promise<Record<Channel, Spent>> {
     const { store, now, limits } = this.#parts
     const day = new Date(now()).toISOString().slice(0, 10)
     const [sms, email] = await Promise.all(
@@ -116,9 +133,11 @@ export class SendingBudget {
         Number((await store.get(`sending/day/${channel}/${day}`)) ?? 0),
       ),
     )
+    const [texts, mails] = [Math.min(sms ?? 0, limits.smsPerDay), Math.min(email ?? 0, limits.mailPerDay)]
+    const costs = this.#costs && { sms: await this.#costs.ofTexts(texts, day), email: this.#costs.ofMails(mails) }
     return {
-      sms: { sent: Math.min(sms ?? 0, limits.smsPerDay), perDay: limits.smsPerDay },
-      email: { sent: Math.min(email ?? 0, limits.mailPerDay), perDay: limits.mailPerDay },
+      sms: { sent: texts, perDay: limits.smsPerDay, ...(costs && { cost: costs.sms }) },
+      email: { sent: mails, perDay: limits.mailPerDay, ...(costs && { cost: costs.email }) },
     }
   }
 

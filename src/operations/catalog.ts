@@ -8,6 +8,7 @@ import { clearSessions, endSessions, listSessions } from './sessions.js'
 import { previewSetting, setSetting, showSettings, unsetSetting } from './settings.js'
 import { explainRequest, listSites } from './sites.js'
 import { issueToken, listTokens, revokeToken } from './tokens.js'
+import { changeUser } from './users/change.js'
 import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
 import { listUsers, showUser, userActivity } from './users/look.js'
 import { endExemption, exemptUser, limitAddresses, requireSecondFactor, switchMethods } from './users/policy.js'
@@ -22,6 +23,7 @@ export const operations: readonly Operation[] = [
   deactivateUser,
   activateUser,
   changeRole,
+  changeUser,
   requireSecondFactor,
   exemptUser,
   endExemption,

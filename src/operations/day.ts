@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import { DayCounts } from './day-counts.js'
+import { spent } from './messages.js'
 import { defineOperation } from './operation.js'
 import type { DeskRooms } from './rooms.js'
 
 const numbers = { signIns: z.int(), refusals: z.int(), codes: z.int(), locks: z.int() }
-
-const spent = z.object({ sent: z.int(), perDay: z.int() })
 
 export const showDay = defineOperation({
   name: 'day.show',

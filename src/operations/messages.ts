@@ -2,7 +2,13 @@ import { z } from 'zod'
 import type { SecondFactor } from '../contracts.js'
 import { defineOperation, refuse } from './operation.js'
 
-const spent = z.object({ sent: z.int(), perDay: z.int() })
+const money = z.object({ amount: z.number(), currency: z.string() })
+
+export const spent = z.object({
+  sent: z.int(),
+  perDay: z.int(),
+  cost: money.optional().describe('By the prices in the file; left out where there are none.'),
+})
 
 export const showSending = defineOperation({
   name: 'sending.show',

@@ -52,7 +52,7 @@ class Memory implements UserDirectory {
       update: async (id, change) => {
         const before = this.users[at(id)]
         if (before === undefined) return undefined
-        this.users[at(id)] = { ...before, ...change }
+        this.users[at(id)] = { ...before, ...change } as User
         return this.users[at(id)]
       },
       setPassword: async (id) => at(id) >= 0,

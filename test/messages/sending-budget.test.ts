@@ -126,6 +126,31 @@ t.test('a whole-day budget for each channel: over at midnight UTC, told once', a
   t.match(await none.budget.spend(sms(1)), { limit: 'day' }, 'nought is never')
 })
 
+t.test('what a day costs, by the country of the number, at the prices of now', async (t) => {
+  const price = { currency: 'EUR', sms: 0.075, countries: { US: 0.0083, GB: 0.04 }, mail: 0.001 }
+  const { budget, clock, store } = await open(t, { price, smsPerDay: 4, networkPerHour: 100 })
+  t.same(await budget.today(), {
+    sms: { sent: 0, perDay: 4, cost: { amount: 0, currency: 'EUR' } },
+    email: { sent: 0, perDay: limits.mailPerDay, cost: { amount: 0, currency: 'EUR' } },
+  })
+  for (const to of ['+12025550101', '+12025550102', '+447400123456', '+4915112345678', '+12025550103']) {
+    await budget.spend(sms(1, { to, accountId: to }))
+  }
+  await budget.spend(mail(2))
+  const { sms: texts, email } = await budget.today()
+  t.same(
+    texts.cost,
+    { amount: 0.1316, currency: 'EUR' },
+    'two to the US, one to GB, one elsewhere; the fifth was not sent',
+  )
+  t.same(email.cost, { amount: 0.001, currency: 'EUR' })
+  t.notMatch(JSON.stringify(await store.list('sending/country/')), '2025550101')
+  clock.now += 24 * hour
+  t.equal((await budget.today()).sms.cost?.amount, 0)
+  const counted = await open(t)
+  t.notOk('cost' in (await counted.budget.today()).sms, 'without a price the counts stay')
+})
+
 t.test('three links an hour for an account, three helping mails for an address', async (t) => {
   const { budget } = await open(t)
   for (let i = 0; i < 3; i++) t.equal(await budget.spend(mail(1, { purpose: 'link' })), undefined)

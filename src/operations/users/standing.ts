@@ -13,6 +13,7 @@ export const addUser = defineOperation({
   event: 'admin.user-added',
   input: z.strictObject({
     username: z.string().min(1).max(256),
+    displayName: z.string().max(200).optional().describe('What people call them, as in Ada Lovelace.'),
     email: z.string().max(254).optional(),
     mobile: z.string().max(32).optional().describe('As in +12025550100.'),
     groups: z.array(z.string().min(1).max(64)).max(100).default([]),
@@ -27,7 +28,7 @@ export const addUser = defineOperation({
   output: userView,
   doors: { page: '/users/new', api: 'POST /users', commandLine: 'user add' },
   async run({ rooms, input, by, write }) {
-    const { invite, password, email, mobile, ...rest } = input
+    const { invite, password, displayName, email, mobile, ...rest } = input
     if (password !== undefined && by.door !== 'command-line') {
       return refuse('Nobody sets the password of another: the user sets one by the link in a mail.')
     }
@@ -35,7 +36,13 @@ export const addUser = defineOperation({
     if (directory.writable === undefined) return refuse('The users of this directory are added where they come from.')
     if (invite && email === undefined) return refuse('A link needs an e-mail address to go to.')
     await write({ username: rest.username, details: { role: rest.role } })
-    const wanted = { ...rest, ...given('email', email), ...given('mobile', mobile), ...given('password', password) }
+    const wanted = {
+      ...rest,
+      ...given('displayName', displayName),
+      ...given('email', email),
+      ...given('mobile', mobile),
+      ...given('password', password),
+    }
     const added = await add(rooms, wanted)
     if (added.outcome === 'refused') return refuse(added.sentence)
     const { user, account } = added

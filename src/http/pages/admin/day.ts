@@ -19,7 +19,7 @@ export async function showDay(visit: Visit): Promise<FastifyReply> {
     ...deskData(visit, by),
     charts,
     hours: hours.map(({ from, ...counts }) => ({ hour: `${from.slice(11, 13)}:00`, ...counts })),
-    sending,
+    ...sentData(sending),
     dependencies,
   })
 }
@@ -44,7 +44,27 @@ export async function showSent(visit: Visit): Promise<FastifyReply> {
   if (open === undefined) return elsewhere
   const result = await ask(visit, showSending, {}, { by, page })
   if (result.elsewhere !== undefined) return result.elsewhere
-  return visit.page('admin-sending', { ...deskData(visit, by), ...result.done })
+  return visit.page('admin-sending', { ...deskData(visit, by), ...sentData(result.done) })
+}
+
+/** What was sent, with its cost in words. */
+function sentData(sending: Record<'sms' | 'email', Spent>): object {
+  const { sms, email } = sending
+  const [cost] = [sms.cost, email.cost].filter((one) => one !== undefined)
+  const total = cost && { ...cost, amount: (sms.cost?.amount ?? 0) + (email.cost?.amount ?? 0) }
+  const inWords = (one: Spent) => ({ ...one, cost: one.cost && spokenMoney(one.cost) })
+  return { sending: { sms: inWords(sms), email: inWords(email) }, spent: total && spokenMoney(total) }
+}
+
+/** A text message costs less than a cent in places. */
+function spokenMoney({ amount, currency }: NonNullable<Spent['cost']>): string {
+  return new Intl.NumberFormat('en', { style: 'currency', currency, maximumFractionDigits: 4 }).format(amount)
+}
+
+interface Spent {
+  readonly sent: number
+  readonly perDay: number
+  readonly cost?: { readonly amount: number; readonly currency: string } | undefined
 }
 
 function spokenWait(seconds: number): string {

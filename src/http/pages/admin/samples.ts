@@ -21,6 +21,7 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     ...base,
     ...listed,
     isSelf: false,
+    isChangeable: true,
     mayHelp: true,
     factors: [],
     methods: [{ use: 'sms', label: 'Text message', isOff: false }],
@@ -62,12 +63,16 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
       { name: 'user directory', isUp: false },
     ],
   }
+  const priced = {
+    spent: '€0.2251',
+    sending: { sms: { ...day.sending.sms, cost: '€0.2251' }, email: { ...day.sending.email, cost: '€0.00' } },
+  }
   const rule = { path: '/api/**', access: 'password', line: 3, methods: ['GET'], clients: 'api' }
   const site = { host: 'crm.example.com', path: '/', upstream: 'http://127.0.0.1:1', line: 2, rules: [rule] }
   const audit = { ...base, entries: [], next: undefined, exportAddress: '/' }
   return [
     ['admin', day],
-    ['admin', { ...day, isOwner: false }],
+    ['admin', { ...day, ...priced, isOwner: false }],
     ['admin-users', users],
     ['admin-users', { ...users, users: [], isFiltered: true, search: 'x', next: '/', role: 'owner', exempt: true }],
     [
@@ -98,8 +103,8 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     ['admin-settings', { ...settings, preview: { ...preview, affected: 0, isMore: false, examples: [] } }],
     ['admin-sites', { ...base, sites: [site] }],
     ['admin-sites', { ...support, sites: [site], url: 'http://localhost/', lines: ['allow: sample', 'by line 3'] }],
-    ['admin-sending', { ...base, ...day.sending }],
-    ['admin-sending', { ...support, ...day.sending }],
+    ['admin-sending', { ...base, sending: day.sending }],
+    ['admin-sending', { ...support, ...priced }],
     ['admin-locks', { ...base, locks: [] }],
     [
       'admin-locks',

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../../errors.js'
+import { isWritable } from '../../../identity/directories.js'
 import { browserName } from '../../../messages/browser-name.js'
 import { readWords, type Words } from '../../../operations/fields.js'
 import { listSessions } from '../../../operations/sessions.js'
@@ -60,6 +61,7 @@ export async function showUser(visit: Visit, user: string): Promise<FastifyReply
     ...view,
     id,
     isSelf: id === open.account.id,
+    isChangeable: id !== open.account.id && isWritable(visit.parts.desk.rooms.directory, id),
     /** Support helps users alone. */
     mayHelp: by.role === 'owner' || view.role === 'user',
     here: visit.own(page),
