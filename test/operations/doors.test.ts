@@ -45,6 +45,7 @@ const besides: Readonly<Record<string, string>> = {
   check: 'reads the file alone',
   schema: 'reads nothing',
   version: 'reads nothing',
+  init: 'writes the file before there is anything to ask',
   restore: 'takes the place of everything, the accounts of whoever could be asked among it',
   'migrate-store': 'is about two stores',
   'audit tail': 'goes on for as long as somebody looks',
