@@ -45,6 +45,10 @@ export const errors = {
   'help.incomplete': { status: 422, sentence: 'The username or e-mail address is missing, or is not one.' },
   'account.refused': { status: 422, sentence: 'This could not be changed: something in the form is not right.' },
   'user.unknown': { status: 404, sentence: 'There is no such user.' },
+  'operation.file-too-large': {
+    status: 413,
+    sentence: 'The file is too large for one request: import it in parts, or at the command line.',
+  },
   'operation.input': { status: 422, sentence: 'Something in the input is missing, or is not what is asked for.' },
   'operation.refused': { status: 409, sentence: 'This cannot be done as things stand.' },
   'operation.unproven': {

@@ -28,7 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
   identity: ['contracts', 'errors', 'audit', 'messages'],
   'plugin-host': ['contracts', 'errors', 'config'],
   config: ['contracts', 'errors', 'access', 'plugin-host'],
-  operations: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit'],
+  operations: ['contracts', 'errors', 'access', 'identity', 'messages', 'audit', 'backup', 'imports'],
   http: ['contracts', 'errors', 'templates', 'access', 'identity', 'messages', 'audit', 'operations', 'tracing'],
   commands: [
     'contracts',

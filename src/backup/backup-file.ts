@@ -17,16 +17,33 @@ export interface BackupHeading {
   readonly createdAt: string
 }
 
+/** The text of a backup, line by line. @param createdAt UTC in ISO 8601 */
+export async function* backupText(
+  entries: AsyncIterable<StoredEntry>,
+  createdAt: string,
+): AsyncGenerator<string, void, undefined> {
+  const hash = createHash('sha256')
+  const lineOf = (line: object) => {
+    const text = `${JSON.stringify(line)}\n`
+    hash.update(text)
+    return text
+  }
+  yield lineOf({ format: FORMAT, version: VERSION, createdAt })
+  let count = 0
+  for await (const { key, value, expiresAt } of entries) {
+    yield lineOf(expiresAt === undefined ? { key, value } : { key, value, expiresAt })
+    count++
+  }
+  yield `${JSON.stringify({ entries: count, sha256: hash.digest('hex') })}\n`
+}
+
 /**
  * Writes a backup beside its place and puts it there when it is whole.
+ * @param text as {@link backupText} gives it
  * @returns how many entries it has
  * @throws where something stands in that place
  */
-export async function writeBackup(
-  file: string,
-  entries: AsyncIterable<StoredEntry>,
-  createdAt: string,
-): Promise<number> {
+export async function writeBackup(file: string, text: AsyncIterable<string>): Promise<number> {
   const part = `${file}.part`
   // Made by this call or not at all: nobody's file is overwritten, no link is followed.
   closeSync(create(file))
@@ -34,7 +51,7 @@ export async function writeBackup(
   try {
     rmSync(part, { force: true })
     descriptor = create(part)
-    const count = await writeAll(descriptor, entries, createdAt)
+    const count = await writeAll(descriptor, text)
     fsyncSync(descriptor)
     closeSync(descriptor)
     descriptor = undefined
@@ -48,21 +65,14 @@ export async function writeBackup(
   }
 }
 
-async function writeAll(descriptor: number, entries: AsyncIterable<StoredEntry>, createdAt: string): Promise<number> {
-  const hash = createHash('sha256')
-  const write = (line: object) => {
-    const text = `${JSON.stringify(line)}\n`
-    hash.update(text)
-    writeSync(descriptor, text)
+/** @returns how many entries it has: the lines but the first and the last */
+async function writeAll(descriptor: number, text: AsyncIterable<string>): Promise<number> {
+  let lines = 0
+  for await (const line of text) {
+    writeSync(descriptor, line)
+    lines++
   }
-  write({ format: FORMAT, version: VERSION, createdAt })
-  let count = 0
-  for await (const { key, value, expiresAt } of entries) {
-    write(expiresAt === undefined ? { key, value } : { key, value, expiresAt })
-    count++
-  }
-  writeSync(descriptor, `${JSON.stringify({ entries: count, sha256: hash.digest('hex') })}\n`)
-  return count
+  return lines - 2
 }
 
 /**

@@ -4,24 +4,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { confirm, isCancel } from '@clack/prompts'
 import type { Audit } from '../audit/audit.js'
-import { checkBackup, entriesOf, writeBackup } from '../backup/backup-file.js'
+import { backupText, checkBackup, entriesOf, writeBackup } from '../backup/backup-file.js'
 import type { Store, StoredEntry } from '../contracts.js'
 import { isHeld } from '../identity/held.js'
-import { complain, done, failed, say, type Terminal, wrongUse } from './terminal.js'
+import { backupStore } from '../operations/backup.js'
+import { Refusal } from '../operations/operation.js'
+import { type AtDesk, byCommand, complain, done, failed, refusedAt, say, type Terminal, wrongUse } from './terminal.js'
 
 /** The rooms that commands about the whole store work on. */
 export interface StoreRooms {
   readonly store: Store
   readonly audit: Pick<Audit, 'record'>
-  readonly now: () => number
 }
 
-/** `backup FILE`: everything in the store, while the gateway runs. */
-export async function backup({ store, audit, now }: StoreRooms, terminal: Terminal, file: string): Promise<number> {
-  const copy = store.snapshot?.()
-  if (copy === undefined) return cannot(terminal, 'copied')
-  await audit.record({ event: 'admin.backup', outcome: 'success' })
-  const entries = await writeBackup(file, copy, new Date(now()).toISOString())
+/** `backup FILE`: everything that lasts in the store, while the gateway runs. */
+export async function backup({ desk }: AtDesk, terminal: Terminal, file: string): Promise<number> {
+  const copy = await desk.run(backupStore, {}, byCommand)
+  if (copy instanceof Refusal) return refusedAt(terminal, copy)
+  const entries = await writeBackup(file, copy.content)
   say(terminal, `${entries} entries were written to ${file}. It holds secrets: keep it as you keep the store itself.`)
   return done
 }
@@ -61,7 +61,7 @@ export async function migrateStore(from: Store, to: Store, terminal: Terminal): 
   const directory = await mkdtemp(join(tmpdir(), 'gatelodge-'))
   try {
     const file = join(directory, 'copy')
-    await writeBackup(file, copy, '')
+    await writeBackup(file, backupText(copy, ''))
     const count = await to.replaceAll(entriesOf(file))
     say(terminal, `${count} entries were copied. What a gateway wrote to the old store meanwhile is not among them.`)
     return done

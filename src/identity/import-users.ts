@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from 'node:timers/promises'
 import { foldUsername, type ImportedHash, type User, type UserDirectory } from '../contracts.js'
 import { type Account, type Accounts, type Role, roles } from './accounts.js'
 import { createUser } from './add-user.js'
@@ -10,6 +11,7 @@ export interface ImportedUser {
   /** In the file, from 1. */
   readonly line: number
   readonly username: string
+  readonly displayName?: string | undefined
   readonly email?: string | undefined
   readonly mobile?: string | undefined
   readonly groups?: readonly string[] | undefined
@@ -32,10 +34,15 @@ export interface ImportParts {
 }
 
 /** What is wrong with these users, without adding any. Whether a name is taken shows only when they are added. */
-export function importProblems({ directory }: Pick<ImportParts, 'directory'>, users: readonly ImportedUser[]) {
+export async function importProblems(
+  { directory }: Pick<ImportParts, 'directory'>,
+  users: readonly ImportedUser[],
+): Promise<readonly LineProblem[]> {
   const problems: LineProblem[] = []
   const first = new Map<string, number>()
-  for (const user of users) {
+  for (const [index, user] of users.entries()) {
+    // A gateway that checks them serves requests meanwhile.
+    if (index % BATCH === BATCH - 1) await giveWay()
     const { line, username, password, passwordHash } = user
     const say = (sentence: string) => problems.push({ line, sentence })
     const name = foldUsername(username)
@@ -88,6 +95,20 @@ export async function importUsers(
 }
 
 const AT_ONCE = 32
+const BATCH = 100
+
+/** How many of these names are taken: what an import would leave as it is. */
+export async function countTaken(
+  { directory }: Pick<ImportParts, 'directory'>,
+  users: readonly ImportedUser[],
+): Promise<number> {
+  let taken = 0
+  for (let start = 0; start < users.length; start += BATCH) {
+    const found = users.slice(start, start + BATCH).map(({ username }) => directory.find({ username }))
+    taken += (await Promise.all(found)).filter(({ length }) => length > 0).length
+  }
+  return taken
+}
 
 /** A user as `export` writes it: nothing secret, and what `import` reads. */
 export interface ExportedUser extends Omit<User, 'id'> {
@@ -116,10 +137,11 @@ function exported(user: Omit<User, 'id'>, account: Account | undefined): Exporte
   }
 }
 
-function known({ username, email, mobile, groups = [] }: ImportedUser): Omit<User, 'id'> {
+function known({ username, displayName, email, mobile, groups = [] }: ImportedUser): Omit<User, 'id'> {
   return {
     username,
     groups,
+    ...(displayName === undefined ? {} : { displayName }),
     ...(email === undefined ? {} : { email }),
     ...(mobile === undefined ? {} : { mobile }),
   }

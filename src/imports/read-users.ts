@@ -2,10 +2,7 @@ import { parse as parseCsv } from 'csv-parse/sync'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { type ImportedUser, type LineProblem, roles } from '../identity/import-users.js'
-
-/** How a file of users is written. */
-export const formats = ['csv', 'json', 'htpasswd', 'authelia'] as const
-export type Format = (typeof formats)[number]
+import type { Format } from './formats.js'
 
 /** What a file holds: users, and what is wrong with it, each with its line, counted from 1. */
 export interface UsersFile {
@@ -13,16 +10,13 @@ export interface UsersFile {
   readonly problems: readonly LineProblem[]
 }
 
-/** By the name of a file; `undefined` where it does not say. */
-export function formatOf(file: string): Format | undefined {
-  if (/\.csv$/i.test(file)) return 'csv'
-  if (/\.(json|jsonl|ndjson)$/i.test(file)) return 'json'
-  if (/htpasswd[^/\\]*$/i.test(file)) return 'htpasswd'
-  return /\.ya?ml$/i.test(file) ? 'authelia' : undefined
-}
-
 /** Reads all of a file before anything is done with any of it. */
 export function readUsers(format: Format, text: string): UsersFile {
+  const broken = text.indexOf('\uFFFD')
+  if (broken !== -1) {
+    const line = text.slice(0, broken).split('\n').length
+    return { users: [], problems: [{ line, sentence: 'This is not UTF-8: save the file in that encoding.' }] }
+  }
   const entries = [...readers[format](text.replace(/^\uFEFF/, ''))]
   const users: ImportedUser[] = []
   const problems: LineProblem[] = []
@@ -105,11 +99,18 @@ function* authelia(text: string): Generator<Entry> {
       yield { line, problem: `This user has no "password", or something in it is of another kind.` }
       continue
     }
-    const { password, email, groups, disabled } = parsedUser.data
+    const { password, displayname: displayName, email, groups, disabled } = parsedUser.data
     const status = disabled === true ? 'deactivated' : 'active'
     yield {
       line,
-      value: { username: String(isScalar(key) ? key.value : key), passwordHash: password, email, groups, status },
+      value: {
+        username: String(isScalar(key) ? key.value : key),
+        passwordHash: password,
+        displayName,
+        email,
+        groups,
+        status,
+      },
     }
   }
 }
@@ -119,6 +120,7 @@ const readers: { readonly [format in Format]: (text: string) => Generator<Entry>
 /** A user as a file has it. Columns nobody knows are refused: one that is misspelled would be lost. */
 const user = z.strictObject({
   username: z.string(),
+  displayName: z.string().optional(),
   email: z.string().optional(),
   mobile: z.string().optional(),
   groups: z.array(z.string().max(200)).max(1_000).optional(),
@@ -134,6 +136,7 @@ const user = z.strictObject({
 
 const autheliaUser = z.looseObject({
   password: z.string(),
+  displayname: z.string().optional(),
   email: z.string().optional(),
   groups: z.array(z.string()).optional(),
   disabled: z.boolean().optional(),

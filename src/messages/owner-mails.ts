@@ -132,13 +132,18 @@ function kindOf({ event, outcome, details = {} }: AuditRecord): OwnerAlert | und
     const seconds = details['seconds']
     return typeof seconds === 'number' && seconds >= LOCKOUT_SECONDS ? 'lockouts' : undefined
   }
-  const isOwner = details['role'] === 'owner' || event === 'admin.owner-link'
+  const isOwner = details['role'] === 'owner' || event === 'admin.owner-link' || ownersIn(details).length > 0
   return event.startsWith('admin.') && outcome === 'success' && isOwner ? 'owners' : undefined
+}
+
+/** Those that came with an import. */
+function ownersIn({ owners }: NonNullable<AuditRecord['details']>): readonly unknown[] {
+  return Array.isArray(owners) ? owners : []
 }
 
 function sentence(kind: OwnerAlert, { time, event, username, by, reason, address, details = {} }: AuditRecord): string {
   const when = `${time.slice(0, 16).replace('T', ' ')} UTC`
-  const whose = username ?? 'an unknown name'
+  const whose = username ?? (ownersIn(details).join(', ') || 'an unknown name')
   const author = by ?? (kind === 'policy' ? username : reason)
   const words: Readonly<Record<OwnerAlert, string>> = {
     lockouts: `${whose}, for ${Math.round(Number(details['seconds']) / 60)} minutes (${details['budget']})${address ? `, from ${address}` : ''}`,

@@ -1,4 +1,5 @@
 import { searchAudit } from './audit.js'
+import { backupStore } from './backup.js'
 import { showDay } from './day.js'
 import { listLocks, unlockNetwork, unlockUser } from './locks.js'
 import { sendTest, showSending } from './messages.js'
@@ -8,6 +9,7 @@ import { clearSessions, endSessions, listSessions } from './sessions.js'
 import { previewSetting, setSetting, showSettings, unsetSetting } from './settings.js'
 import { explainRequest, listSites } from './sites.js'
 import { issueToken, listTokens, revokeToken } from './tokens.js'
+import { exportUsers, importUsers } from './transfer.js'
 import { changeUser } from './users/change.js'
 import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
 import { listUsers, showUser, userActivity } from './users/look.js'
@@ -53,4 +55,7 @@ export const operations: readonly Operation[] = [
   sendTest,
   listSites,
   explainRequest,
+  importUsers,
+  exportUsers,
+  backupStore,
 ]

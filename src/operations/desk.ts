@@ -16,6 +16,7 @@ export class Desk {
 
   /**
    * @param input as it came in: it is checked here
+   * @param tell how far it is, where it takes long
    * @returns what came of it, or why it was not done
    * @throws what is broken: the store, the directory; nothing more was done than the audit says
    */
@@ -23,6 +24,7 @@ export class Desk {
     operation: Operation<Input, Output>,
     input: unknown,
     by: Actor,
+    tell: Context['tell'] = () => undefined,
   ): Promise<z.output<Output> | Refusal> {
     // Before anything is read: who may not has no business with what the input means.
     if (rightTo(operation, by) === 'denied') return this.#denied(operation, by)
@@ -36,7 +38,7 @@ export class Desk {
     const whose = known && { id: known.user.id, role: known.account?.role ?? ('user' as const) }
     const here = rightTo(operation, by, whose)
     if (here !== 'allowed') return this.#refused(operation, by, here, known)
-    const context = await this.#context(operation, read.data, by, known)
+    const context = await this.#context(operation, read.data, by, known, tell)
     let done: z.output<Output> | Refusal
     try {
       done = await operation.run(context)
@@ -66,6 +68,7 @@ export class Desk {
     input: z.output<Input>,
     by: Actor,
     known: Target | undefined,
+    tell: Context['tell'],
   ): Promise<Context<z.output<Input>> & { isWritten(): boolean; end(how: AuditOutcome): Promise<void> }> {
     const { rooms } = this
     const target =
@@ -74,10 +77,12 @@ export class Desk {
         : (known as { user: User; account: Account })
     let written: Note | undefined
     let failure: string | undefined
+    let outcome: Note['details']
     return {
       rooms,
       input,
       by,
+      tell,
       get target() {
         if (target?.account === undefined) throw new Error(`${operation.name} is about nobody who has an account`)
         return target
@@ -96,10 +101,14 @@ export class Desk {
         failure = why
         if (written === undefined) await this.#record(operation, by, 'refused', target, note, why)
       },
+      came: (details) => {
+        outcome = details
+      },
       // What was done is done: an ending that cannot be written leaves the intention standing.
       end: async (how) => {
         if (written === undefined || operation.writesItself) return
-        await this.#record(operation, by, how, target, written, failure).catch(() => undefined)
+        const note = { ...written, details: { ...written.details, ...outcome } }
+        await this.#record(operation, by, how, target, note, failure).catch(() => undefined)
       },
     }
   }

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { User } from '../contracts.js'
 import { type ErrorCode, errors } from '../errors.js'
 import type { Account, Role } from '../identity/accounts.js'
@@ -59,7 +59,30 @@ export interface Context<Input = unknown> {
   write(note?: Note): Promise<void>
   /** Writes that it was not done after all, and why in a word. */
   fail(why: string, note?: Note): Promise<void>
+  /** What came of it in numbers: stands in the entry of how it ended. */
+  came(details: NonNullable<Note['details']>): void
+  /** Where it takes long, how far it is: to whoever looks. */
+  tell(done: number, of: number): void
 }
+
+/** A file as an operation takes one: whole, as text, in one field of its input. */
+export interface TakenFile {
+  readonly field: string
+  /** At most so large in the browser and by API; at the command line as large as it is. */
+  readonly bytes: number
+  /** What the type of the content says about another field, as in `text/csv`: `{ format: 'csv' }`. */
+  readonly types: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+/** A file as an operation hands one over: made while it is read. */
+export interface HandedFile {
+  readonly name: string
+  /** Of its content, as in `text/csv`. */
+  readonly type: string
+  readonly content: AsyncIterable<string>
+}
+
+export const handedFile = z.custom<HandedFile>((value) => typeof value === 'object' && value !== null)
 
 /** One thing owners and support can do. Pages, API and command line lead to the same ones. */
 export interface Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> {
@@ -77,6 +100,10 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   readonly event?: `admin.${string}` | 'policy.changed'
   /** The room it runs over writes that entry, and before anything is done. */
   readonly writesItself?: true
+  /** A field of the input is a file. */
+  readonly takes?: TakenFile
+  /** The output is a {@link HandedFile}, of one of these types. */
+  readonly hands?: readonly string[]
   readonly input: Input
   readonly output: Output
   readonly doors: Doors

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { checkBackup, entriesOf, writeBackup } from '../../src/backup/backup-file.js'
+import { backupText, checkBackup, entriesOf, writeBackup } from '../../src/backup/backup-file.js'
 import type { StoredEntry } from '../../src/contracts.js'
 
 const createdAt = '2026-01-01T00:00:00.000Z'
@@ -18,7 +18,7 @@ t.test('what was written is read, byte for byte, over the edges of what is read 
     { key: 'large', value: 'ü'.repeat(400_000) },
     { key: 'null', value: null },
   ]
-  t.equal(await writeBackup(file, given(entries), createdAt), 4)
+  t.equal(await writeBackup(file, backupText(given(entries), createdAt)), 4)
   t.same(checkBackup(file), { createdAt, entries: 4 })
   t.same([...entriesOf(file)], entries)
   t.equal(statSync(file).mode & 0o777, 0o600)
@@ -27,7 +27,7 @@ t.test('what was written is read, byte for byte, over the edges of what is read 
 t.test('what was cut off, changed or made by something else is told from a whole one', async (t) => {
   const file = join(t.testdir(), 'backup')
   const entries = ['ana', 'bob', 'cleo'].map((username) => ({ key: `user/${username}`, value: { username } }))
-  await writeBackup(file, given(entries), createdAt)
+  await writeBackup(file, backupText(given(entries), createdAt))
   const whole = readFileSync(file, 'utf8')
   const lines = whole.trimEnd().split('\n')
   const damaged = {
@@ -55,9 +55,9 @@ t.test('a copy that fails in the middle leaves no file, and no file is written o
     yield { key: 'a', value: 1 }
     throw new Error('the store went away')
   }
-  await t.rejects(writeBackup(join(directory, 'new'), failing(), createdAt), /went away/)
+  await t.rejects(writeBackup(join(directory, 'new'), backupText(failing(), createdAt)), /went away/)
   t.throws(() => statSync(join(directory, 'new')))
   t.throws(() => statSync(join(directory, 'new.part')))
-  await t.rejects(writeBackup(join(directory, 'there'), given([]), createdAt), /already/)
+  await t.rejects(writeBackup(join(directory, 'there'), backupText(given([]), createdAt)), /already/)
   t.equal(readFileSync(join(directory, 'there'), 'utf8'), 'mine')
 })

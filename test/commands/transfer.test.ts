@@ -34,8 +34,8 @@ gone,,user,deactivated,${hash},
   t.match(ann, { email: 'ann@example.com', groups: ['staff', 'crm'] })
   t.equal((await r.accounts.find(ann?.id ?? ''))?.role, 'owner')
   t.match(await r.audit.since(0), [
-    { event: 'admin.import', details: { users: 3 } },
-    { event: 'admin.imported', details: { added: 3, thereAlready: 0 } },
+    { event: 'admin.import', outcome: 'intended', details: { users: 3, owners: ['ann'] } },
+    { event: 'admin.import', outcome: 'success', details: { added: 3, thereAlready: 0 } },
   ])
 })
 
@@ -86,13 +86,13 @@ t.test('an import that was cut off is run again, and a dry run does nothing', as
 t.test('what is exported has no secret in it, and can be imported', async (t) => {
   const r = await rooms(t)
   await add(r, 'ann', { email: 'ann@example.com', mobile: '+12025550143', role: 'support' })
-  await r.directory.writable?.create({ username: 'o"hara, b', groups: ['a', 'b'] })
+  await r.directory.writable?.create({ username: 'o"hara, b', displayName: "Brid O'Hara", groups: ['a', 'b'] })
   const { out } = await run((terminal) => usersExport(r, terminal, undefined))
   t.equal(
     out,
-    `username,email,mobile,groups,role,status,secondFactors
-ann,ann@example.com,+12025550143,,support,active,
-"o""hara, b",,,a;b,user,active,
+    `username,email,mobile,groups,role,status,secondFactors,displayName
+ann,ann@example.com,+12025550143,,support,active,,
+"o""hara, b",,,a;b,user,active,,Brid O'Hara
 `,
   )
   const file = join(t.testdir(), 'users.json')

@@ -13,6 +13,7 @@ secondFactor: { methods: [{ use: totp }] }
 interface Answer {
   readonly status: number
   readonly headers: Headers
+  readonly text: string
   readonly body: Record<string, never> & { items?: readonly Record<string, unknown>[]; code?: string }
 }
 
@@ -33,7 +34,8 @@ async function call(
     redirect: 'manual',
   })
   const text = await answer.text()
-  return { status: answer.status, headers: answer.headers, body: text === '' ? {} : JSON.parse(text) }
+  const isJson = /json\b/.test(answer.headers.get('content-type') ?? '')
+  return { status: answer.status, headers: answer.headers, text, body: isJson ? JSON.parse(text) : {} }
 }
 
 async function tokenOf(house: OpenHouse, name: string, more: { admin?: boolean; networks?: string[] } = {}) {
@@ -47,8 +49,9 @@ async function tokenOf(house: OpenHouse, name: string, more: { admin?: boolean; 
 }
 
 /** The door of an operation with its sample put into path, query and body. */
-function request(name: string, about: string): { door: string; body?: object } | undefined {
-  const api = operations.find((operation) => operation.name === name)?.doors.api
+function request(name: string, about: string): { door: string; body?: object | string } | undefined {
+  const { doors, takes } = operations.find((operation) => operation.name === name) ?? {}
+  const api = doors?.api
   if (typeof api !== 'string') return undefined
   const input = { ...samples(about)[name] } as Record<string, unknown>
   const door = api.replaceAll(/\{(\w+)\}/g, (_, field) => {
@@ -56,10 +59,11 @@ function request(name: string, about: string): { door: string; body?: object } |
     delete input[field]
     return encodeURIComponent(value)
   })
-  if (!door.startsWith('GET ')) return { door, body: input }
+  if (!door.startsWith('GET ') && takes === undefined) return { door, body: input }
   const query = new URLSearchParams()
-  for (const [field, value] of Object.entries(input)) query.set(field, String(value))
-  return { door: query.size === 0 ? door : `${door}?${query}` }
+  const file = takes && String(input[takes.field])
+  for (const [field, value] of Object.entries(input)) if (field !== takes?.field) query.set(field, String(value))
+  return { door: query.size === 0 ? door : `${door}?${query}`, ...(file === undefined ? {} : { body: file }) }
 }
 
 t.test('every operation by every kind of caller', async (t) => {
@@ -117,7 +121,7 @@ t.test('every operation by every kind of caller', async (t) => {
       }
     }
     const result = await call(house, door, { token: tokens.owner, body })
-    t.ok([200, 409].includes(result.status), `${name}: an owner: ${result.status} ${JSON.stringify(result.body)}`)
+    t.ok([200, 409].includes(result.status), `${name}: an owner: ${result.status} ${result.text}`)
     t.equal(result.headers.get('cache-control'), 'no-store')
     if (name === 'session.clear' || name === 'user.deactivate')
       await call(house, 'POST /users/bob/activate', { token: tokens.owner, body: {} })
@@ -213,4 +217,69 @@ t.test('the document says what the routes take', async (t) => {
   const doors = operations.flatMap(({ name, doors }) => (typeof doors.api === 'string' ? [`${name} ${doors.api}`] : []))
   t.same(named.toSorted(), doors.toSorted())
   t.notMatch(JSON.stringify(document), /"\$ref":"(?!#\/components\/)/, 'it points at nothing outside of itself')
+})
+
+t.test('users come in and go out as files, and the store as a backup', async (t) => {
+  const house = await startHouse(t, { yaml })
+  await house.addUser('olga', { role: 'owner', email: 'olga@example.com' })
+  const token = await tokenOf(house, 'olga')
+  const send = (door: string, body: string, type: string, more: Record<string, string> = {}) =>
+    call(house, door, { token, body, headers: { 'content-type': type, ...more } })
+  const csv = 'username,email,role\nann,ann@example.com,owner\nolga,,\n'
+  const report = { users: 2, added: 1, thereAlready: 1, wrong: 0, problems: [] }
+  t.match(await send('POST /import?dryRun=true', csv, 'text/csv'), { status: 200, body: { ...report, dryRun: true } })
+  t.same(await house.house.directory.find({ username: 'ann' }), [])
+  const once = { 'idempotency-key': 'import' }
+  t.match(await send('POST /import', csv, 'text/csv', once), { status: 200, body: { ...report, dryRun: false } })
+  const again = await send('POST /import', csv, 'text/csv', once)
+  t.match([again.headers.get('idempotency-replayed'), again.body], ['true', report])
+  t.match(await send('POST /import', csv, 'text/csv'), { body: { added: 0, thereAlready: 2 } })
+  const entries = (await house.house.audit.since(0)).filter(({ event }) => event === 'admin.import')
+  t.match(entries.at(-4), { outcome: 'intended', by: 'olga', details: { users: 2, owners: ['ann'], door: 'api' } })
+  t.match(entries.at(-3), { outcome: 'success', details: { added: 1, thereAlready: 1 } })
+
+  const wrong = await send('POST /import', 'username\nbob\nBOB\n', 'text/csv; charset=utf-8')
+  t.match(wrong, { status: 422, body: { code: 'operation.input', faults: [{ field: 'line 3', sentence: /line 2/ }] } })
+  t.match(await send('POST /import?skipWrong=yes', 'username\nbob\nBOB\n', 'text/csv'), {
+    body: { added: 1, wrong: 1 },
+  })
+  t.match(await send('POST /import', 'cy:$2y$05$x', 'text/plain'), {
+    status: 422,
+    body: { detail: /Say what the file is/ },
+  })
+  t.match(await send('POST /import?format=htpasswd', 'cy:$2y$05$x', 'text/plain'), {
+    status: 422,
+    body: { detail: /line 1/ },
+  })
+  t.match(await send('POST /import', '{"username":"dan"}\n{"username":"eve"}', 'application/x-ndjson'), {
+    body: { added: 2 },
+  })
+  const yaml2 = 'users:\n  fay:\n    password: "$2y$05$abcdefghijklmnopqrstuuKpvM2qfyz7lbpUtsv1LXSPHxpdJlS6W"\n'
+  t.match(await send('POST /import', yaml2, 'application/yaml'), { body: { added: 1 } })
+  t.match(await send('POST /import', 'username,password\ngil,a lamp over the gate\n', 'text/csv'), {
+    status: 409,
+    body: { detail: /Nobody sets the password of another/ },
+  })
+  const many = `username\n${Array.from({ length: 5001 }, (_, index) => `u${index}\n`).join('')}`
+  t.match(await send('POST /import', many, 'text/csv'), {
+    status: 409,
+    body: { detail: /5000 can be imported at once/ },
+  })
+  t.match(await send('POST /import', 'x'.repeat(1024 * 1024 + 1), 'text/csv'), { status: 413 })
+  await house.house.store.add('import-underway', true, 60)
+  t.match(await send('POST /import', csv, 'text/csv'), { status: 409, body: { detail: /under way/ } })
+
+  const out = await call(house, 'GET /export', { token })
+  t.match(out.headers.get('content-disposition'), /attachment; filename="users\.csv"/)
+  t.match(out.text, /^username,email,.*\nann,ann@example\.com,,,owner,active,,\nbob,/)
+  t.notMatch(out.text, /argon2|\$2y/)
+  t.match((await call(house, 'GET /export?format=json', { token })).text.split('\n')[0], /^\{"username":"ann"/)
+  const copy = (await call(house, 'POST /backup', { token })).text.trimEnd().split('\n')
+  t.match(copy[0], /"format":"gatelodge-backup"/)
+  t.match(copy.at(-1), `{"entries":${copy.length - 2},"sha256":"`)
+  t.ok(copy.some((line) => line.startsWith('{"key":"account/')))
+  t.notOk(
+    copy.some((line) => /^\{"key":"(session|device|pending|epoch)/.test(line)),
+    'what people hold is not in it',
+  )
 })

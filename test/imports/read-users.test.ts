@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type Format, formatOf, readUsers } from '../../src/imports/read-users.js'
+import { type Format, formatOf } from '../../src/imports/formats.js'
+import { readUsers } from '../../src/imports/read-users.js'
 
 const problemsOf = (format: Format, text: string) =>
   readUsers(format, text).problems.map(({ line, sentence }) => `${line}: ${sentence}`)

@@ -37,6 +37,9 @@ export const table: Readonly<Record<string, Row>> = {
   'sending.test': changes('owner'),
   'lock.end-network': changes('support', { fresh: true }),
   'lock.end': changes('support', { fresh: true, notSelf: true }),
+  'users.import': changes('owner', { fresh: true }),
+  'users.export': changes('owner', { fresh: true }),
+  'store.backup': changes('owner', { fresh: true }),
 }
 
 export interface Row {
@@ -86,6 +89,9 @@ export function samples(user: string): Readonly<Record<string, object>> {
     'site.list': {},
     'site.explain': { url: 'http://localhost/', user },
     'sending.test': { channel: 'email' },
+    'users.import': { file: `username\nlike-${user}\n`, format: 'csv' },
+    'users.export': {},
+    'store.backup': {},
   }
 }
 

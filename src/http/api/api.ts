@@ -6,7 +6,8 @@ import type { ClientFacts } from '../../identity/client-facts.js'
 import type { Desk } from '../../operations/desk.js'
 import { readWords, type Words } from '../../operations/fields.js'
 import type { Idempotency, Turn } from '../../operations/idempotency.js'
-import { type Actor, type Fault, Refusal } from '../../operations/operation.js'
+import { type Actor, type Fault, type HandedFile, Refusal } from '../../operations/operation.js'
+import { sendFile } from '../handed-file.js'
 import { openApiDocument } from './openapi.js'
 import { type ApiRoute, apiRoutes } from './routes.js'
 
@@ -53,11 +54,9 @@ export async function api(scope: FastifyInstance, { parts }: { parts: ApiParts }
     return document
   })
   for (const route of apiRoutes) {
-    scope.route({
-      method: route.method,
-      url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-      handler: (request, reply) => answer(parts, route, request, reply),
-    })
+    const { takes } = route.operation
+    if (takes === undefined) offer(scope, parts, route)
+    else scope.register(async (files) => offerFile(files, parts, route, takes.bytes))
   }
   // Nothing here is told apart for whoever has no token.
   const elsewhere = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -70,14 +69,43 @@ export async function api(scope: FastifyInstance, { parts }: { parts: ApiParts }
   scope.all('/*', elsewhere)
 }
 
+function offer(scope: FastifyInstance, parts: ApiParts, route: ApiRoute): void {
+  scope.route({
+    method: route.method,
+    url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    handler: async (request, reply) => {
+      const client = known.get(request) ?? (await parts.find(request))
+      if (client === undefined || client === 'denied') return shutOut(request, reply, client)
+      return answer(parts, route, request, reply, client)
+    },
+  })
+}
+
+/** A route whose body is a file, read only when it is known who sends it. */
+function offerFile(scope: FastifyInstance, parts: ApiParts, route: ApiRoute, bodyLimit: number): void {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit }, (_request, text, done) => done(null, text))
+  scope.addHook('onRequest', async (request, reply) => {
+    const client = await parts.find(request)
+    if (client === undefined || client === 'denied') {
+      return shutOut(request, reply.header('connection', 'close'), client)
+    }
+    known.set(request, client)
+    return undefined
+  })
+  offer(scope, parts, route)
+}
+
+/** Whose token it is, where that was asked before the body came. */
+const known = new WeakMap<FastifyRequest, ApiClient>()
+
 async function answer(
   parts: ApiParts,
   route: ApiRoute,
   request: FastifyRequest,
   reply: FastifyReply,
+  client: ApiClient,
 ): Promise<FastifyReply> {
-  const client = await parts.find(request)
-  if (client === undefined || client === 'denied') return shutOut(request, reply, client)
   const input = inputOf(route, request)
   if (input === undefined) return problem(request, reply, 'operation.input')
   const turn = await turnOf(parts, route, request, client)
@@ -92,6 +120,7 @@ async function answer(
   try {
     const done = await parts.desk.run(route.operation, input, actorOf(client.account, parts.client(request)))
     const isRefused = done instanceof Refusal
+    if (!isRefused && route.operation.hands !== undefined) return sendFile(reply, done as HandedFile)
     const status = isRefused ? errors[done.code].status : 200
     const body = isRefused ? problemText(request, done.code, done.sentence, done.faults) : JSON.stringify(done)
     await turn?.keep({ status, body })
@@ -115,6 +144,12 @@ function actorOf({ id, username, role }: Account, client: ClientFacts): Actor {
 /** Path, query and body together. `undefined`: the body is no object, or says what the path says. */
 function inputOf({ operation, method, inPath }: ApiRoute, request: FastifyRequest): object | undefined {
   const inUrl = readWords(operation.input, request.params as Words)
+  const { takes } = operation
+  if (takes !== undefined) {
+    const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
+    const said = readWords(operation.input, request.query as Words)
+    return { ...takes.types[type], ...said, ...inUrl, [takes.field]: request.body ?? '' }
+  }
   if (method === 'GET') return { ...readWords(operation.input, request.query as Words), ...inUrl }
   const body: unknown = request.body ?? {}
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
@@ -123,12 +158,13 @@ function inputOf({ operation, method, inPath }: ApiRoute, request: FastifyReques
 
 async function turnOf(
   { idempotency }: ApiParts,
-  { method }: ApiRoute,
+  { method, operation }: ApiRoute,
   request: FastifyRequest,
   { secret }: ApiClient,
 ): Promise<Turn | 'malformed' | undefined> {
   const key = request.headers['idempotency-key']
-  if (key === undefined || method === 'GET') return undefined
+  // A file is made anew each time: it changes nothing, and is too large to be kept.
+  if (key === undefined || method === 'GET' || operation.hands !== undefined) return undefined
   if (typeof key !== 'string' || !/^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(key)) return 'malformed'
   const asked = `${method} ${request.url}\n${JSON.stringify(request.body ?? null)}`
   return idempotency.begin({ secret, key, asked })

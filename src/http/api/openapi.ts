@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { TakenFile } from '../../operations/operation.js'
 import { type ApiRoute, apiRoutes } from './routes.js'
 
 /** The document that describes the management API (OpenAPI 3.1), made of the schemas that check its input. */
@@ -63,11 +64,11 @@ export const problemDocument = z.object({
 })
 
 function operationObject({ operation, method, inPath }: ApiRoute): object {
-  const { name, summary, may, input, output } = operation
+  const { name, summary, may, input, output, takes, hands } = operation
   const fields = input.shape as Readonly<Record<string, z.ZodType>>
   const rest = Object.keys(fields).filter((field) => !inPath.includes(field))
   const isRead = method === 'GET'
-  const inQuery = isRead ? rest : []
+  const inQuery = takes === undefined ? (isRead ? rest : []) : rest.filter((field) => field !== takes.field)
   const left = Object.entries(fields).filter(([field]) => !inPath.includes(field))
   const body = z.strictObject(Object.fromEntries(left))
   return {
@@ -77,18 +78,30 @@ function operationObject({ operation, method, inPath }: ApiRoute): object {
     parameters: [
       ...inPath.map((field) => parameter(field, 'path', fields[field])),
       ...inQuery.map((field) => parameter(field, 'query', fields[field])),
-      ...(isRead ? [] : [{ $ref: '#/components/parameters/IdempotencyKey' }]),
+      ...(isRead || hands !== undefined ? [] : [{ $ref: '#/components/parameters/IdempotencyKey' }]),
     ],
-    ...(isRead || rest.length === 0
-      ? {}
-      : {
-          requestBody: { required: !takesNothing(body), content: { 'application/json': { schema: jsonSchema(body) } } },
-        }),
+    ...(isRead || rest.length === 0 ? {} : { requestBody: takes === undefined ? jsonBody(body) : fileBody(takes) }),
     responses: {
-      200: { description: 'Done.', content: { 'application/json': { schema: jsonSchema(output, 'output') } } },
+      200: {
+        description: 'Done.',
+        content: hands === undefined ? { 'application/json': { schema: jsonSchema(output, 'output') } } : text(hands),
+      },
       default: { $ref: '#/components/responses/Problem' },
     },
   }
+}
+
+function jsonBody(body: z.ZodObject): object {
+  return { required: !takesNothing(body), content: { 'application/json': { schema: jsonSchema(body) } } }
+}
+
+function fileBody({ types, bytes }: TakenFile): object {
+  const description = `The file itself, at most ${bytes} bytes. Its type says the format, where the query does not.`
+  return { required: true, description, content: text(Object.keys(types)) }
+}
+
+function text(types: readonly string[]): object {
+  return Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]))
 }
 
 function parameter(name: string, where: 'path' | 'query', type: z.ZodType = z.string()): object {

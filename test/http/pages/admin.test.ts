@@ -20,6 +20,7 @@ const pages = [
   '/sessions/clear',
   '/audit',
   '/audit/export',
+  '/data',
   '/locks',
   '/sending',
   '/sites',
@@ -138,6 +139,67 @@ t.test('every operation with a page has its form there, and it works', async (t)
   const code = await send(olga, 'user.recovery-code', { user: bob }, `/users/${bob}`)
   t.match(code, { status: 200, text: /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/ })
 })
+
+t.test('a file of users is looked at first, and added when that was seen', async (t) => {
+  let ahead = 0
+  const house = await startHouse(t, { yaml, now: () => Date.now() + ahead })
+  await house.addUser('olga', { role: 'owner' })
+  await house.addUser('sam', { role: 'support' })
+  const olga = await seated(house, 'olga')
+  const upload = async (visitor: Visitor, fields: Readonly<Record<string, string | Blob>>, name = 'users.csv') => {
+    const page = await visitor.get(`${desk}/data`)
+    const form = new FormData()
+    form.set('token', /name="token" value="([^"]*)"/.exec(page.text)?.[1] ?? '')
+    for (const [field, value] of Object.entries(fields)) {
+      if (typeof value === 'string') form.set(field, value)
+      else form.set(field, value, name)
+    }
+    const { body, type } = await encoded(form)
+    return visitor.send('POST', `${desk}/do/users.import`, {
+      body,
+      headers: { 'content-type': type, 'sec-fetch-site': 'same-origin', accept: 'text/html' },
+    })
+  }
+  const file = (text: string) => new Blob([text], { type: 'text/csv' })
+  const csv = 'username,email\nann,ann@example.com\n"o""hara <b>",\nolga,\n'
+  const looked = await upload(olga, { file: file(csv), dryRun: 'yes', format: '' })
+  t.match(looked, { status: 200, text: /Would be added<\/dt><dd>2</ })
+  t.same(await house.house.directory.find({ username: 'ann' }), [])
+  const form = /<form[^>]*users\.import[\s\S]*?<\/form>/.exec(looked.text)?.[0] ?? ''
+  const kept = /name="file" value="([^"]*)"/.exec(form)?.[1] ?? ''
+  const again = kept.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&')
+  t.equal(again, csv, 'the form brings it along')
+  const added = await upload(olga, { file: again, format: 'csv' })
+  t.match([added.status, added.location], [303, /data\?added=2&there=1&done=users\.import$/])
+  t.match((await olga.get(added.location ?? '')).text, /2 added, 1 there already/)
+  t.match(await house.house.directory.find({ username: 'ann' }), [{ email: 'ann@example.com' }])
+
+  const wrong = await upload(olga, { file: file('username\nbob\nBOB\n'), dryRun: 'yes' })
+  t.match(wrong.text, /Line 3<\/strong>[\s\S]*stands in line 2[\s\S]*skipWrong/)
+  t.match(await upload(olga, { file: file('x'), dryRun: 'yes' }, 'users.txt'), { status: 422, text: /does not say/ })
+  t.match(await upload(olga, { file: file('x'.repeat(1024 * 1024 + 1)) }), { status: 413, text: /too large/ })
+  t.match(
+    await olga.send('POST', `${desk}/do/users.import`, {
+      body: '--x\r\nnonsense',
+      headers: { 'content-type': 'multipart/form-data; boundary=x', 'sec-fetch-site': 'same-origin' },
+    }),
+    { status: 400 },
+  )
+  const sam = await seated(house, 'sam')
+  t.equal((await upload(sam, { file: file(csv) })).status, 400, 'support has no page with a token for it')
+  t.match(await send(olga, 'users.export', { format: 'csv' }, '/data'), {
+    status: 200,
+    text: /\nann,ann@example\.com,/,
+  })
+  t.match(await send(olga, 'store.backup', {}, '/data'), { status: 200, text: /"sha256":"[0-9a-f]{64}"\}\n$/ })
+  ahead = 16 * 60_000
+  t.match((await olga.get(`${desk}/data`)).location, /account\/prove\?return=/, 'the proof comes before the file')
+})
+
+async function encoded(form: FormData): Promise<{ readonly body: Buffer; readonly type: string }> {
+  const request = new Response(form)
+  return { body: Buffer.from(await request.arrayBuffer()), type: request.headers.get('content-type') ?? '' }
+}
 
 t.test('what is sensitive asks for the password again when it is a while ago, and leads back', async (t) => {
   let ahead = 0

@@ -1,13 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatelodgeError } from '../../../errors.js'
 import { operations } from '../../../operations/catalog.js'
+import { importUsers, MOST_BYTES } from '../../../operations/transfer.js'
 import type { PagesParts } from '../parts.js'
 import { Visit } from '../visit.js'
 import { exportAudit, showAudit } from './audit.js'
+import { PAGE as DATA, showData, submitImport } from './data.js'
 import { showDay, showLocks, showSent } from './day.js'
 import { submit } from './forms.js'
 import { showClear, showSettings } from './settings.js'
 import { showSites } from './sites.js'
+import { loadDesk } from './standing.js'
+import { takeUploads } from './upload.js'
 import { showMessageForm, showNewUser, showTokenForm, showUser, showUsers } from './users.js'
 
 type Page = (visit: Visit, user: string) => Promise<FastifyReply>
@@ -27,15 +31,26 @@ export function admin(scope: FastifyInstance, parts: PagesParts): void {
   scope.get('/admin/locks', on(showLocks))
   scope.get('/admin/sites', on(showSites))
   scope.get('/admin/sending', on(showSent))
+  scope.get(DATA, on(showData))
   scope.get('/admin/audit', on(showAudit))
   scope.get('/admin/audit/export', on(exportAudit))
   for (const operation of operations) {
     if (operation.event === undefined || typeof operation.doors.page !== 'string') continue
+    if (operation.takes !== undefined) continue
     scope.post(
       `/admin/do/${operation.name}`,
       on((visit) => submit(visit, operation)),
     )
   }
+  scope.register(async (uploads) => {
+    // Before the body is read: nobody else may send so much.
+    uploads.addHook('onRequest', async (request, reply) => {
+      const { elsewhere } = await loadDesk(new Visit(parts, request, reply), DATA)
+      return elsewhere
+    })
+    takeUploads(uploads, MOST_BYTES)
+    uploads.post(`/admin/do/${importUsers.name}`, on(submitImport))
+  })
   // What is not there is not there for anybody, and for those who see nothing here it looks the same.
   scope.all('/admin/*', async () => {
     throw new GatelodgeError('not-found')

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { readWords, type Words } from '../../../operations/fields.js'
-import type { Operation } from '../../../operations/operation.js'
+import type { HandedFile, Operation } from '../../../operations/operation.js'
+import { sendFile } from '../../handed-file.js'
 import type { Visit } from '../visit.js'
 import { ask, deskData, loadDesk } from './standing.js'
 
@@ -17,6 +18,7 @@ export async function submit(visit: Visit, operation: Operation): Promise<Fastif
   const input = readWords(operation.input, fields as Words)
   const result = await ask(visit, operation, input, { by, page })
   if (result.elsewhere !== undefined) return result.elsewhere
+  if (operation.hands !== undefined) return sendFile(visit.reply, result.done as HandedFile)
   const secret = secretOf(operation, result.done)
   // Shown in the answer itself and kept nowhere: loading the page anew asks the browser whether to send the form again.
   if (secret !== undefined)

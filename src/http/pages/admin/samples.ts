@@ -69,6 +69,9 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
   }
   const rule = { path: '/api/**', access: 'password', line: 3, methods: ['GET'], clients: 'api' }
   const site = { host: 'crm.example.com', path: '/', upstream: 'http://127.0.0.1:1', line: 2, rules: [rule] }
+  const data = { ...base, formats: ['csv'], mostUsers: 5000, canList: true, canCopy: true, imported: undefined }
+  const report = { ...base, added: 2, thereAlready: 1, wrong: 0, problems: [], file: 'username\nada', format: 'csv' }
+  const problems = [{ line: 3, sentence: 'The name "ANN" stands in line 2 already.' }]
   const audit = { ...base, entries: [], next: undefined, exportAddress: '/' }
   return [
     ['admin', day],
@@ -117,6 +120,12 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
         ],
       },
     ],
+    ['admin-data', data],
+    ['admin-data', { ...data, imported: { added: '2', there: '1' } }],
+    ['admin-data', { ...data, canList: false, canCopy: false }],
+    ['admin-import', report],
+    ['admin-import', { ...report, added: 1, wrong: 1, problems }],
+    ['admin-import', { ...report, added: 0, wrong: 1200, problems }],
     ['admin-audit', audit],
     [
       'admin-audit',
