@@ -28,6 +28,7 @@ export class AnswerParser {
   readonly #sink: AnswerSink
   #state: State = 'idle'
   #method = ''
+  #maySwitch = false
   /** What came of a head or line that is not whole yet. */
   #pending: Buffer | undefined
   /** Bytes of body still to come, in the whole or in this chunk. */
@@ -39,9 +40,13 @@ export class AnswerParser {
     this.#sink = sink
   }
 
-  /** An answer to a request of this method is expected from now on. */
-  expect(method: string): void {
+  /**
+   * An answer to a request of this method is expected from now on.
+   * @param maySwitch 101 is an answer too: everything behind its head is its body
+   */
+  expect(method: string, maySwitch = false): void {
     this.#method = method
+    this.#maySwitch = maySwitch
     this.#state = 'head'
     this.#keepAlive = false
   }
@@ -95,7 +100,10 @@ export class AnswerParser {
     const head = parseHead(bytes.toString('latin1', start, bytes.length - headEnd.length))
     // Word that the answer is still being thought about; the real one follows. Nobody asked for another protocol.
     if (head.status < 200) {
-      if (head.status === 101) throw new AnswerError('a protocol that nobody asked for')
+      if (head.status !== 101) return next
+      if (!this.#maySwitch) throw new AnswerError('a protocol that nobody asked for')
+      this.#state = 'until-close'
+      this.#sink.onHead(head)
       return next
     }
     const { length, keepAlive } = framingOf(head, this.#method)

@@ -4,7 +4,7 @@ import { AnswerError, type Head } from './answer-head.js'
 import type { OpenPassage } from './open-passages.js'
 import { hasBody } from './page-load.js'
 import { Upload } from './upload.js'
-import { type Occupant, type UpstreamConnection, UpstreamTimeout } from './upstream-connection.js'
+import { headOf, type Occupant, type UpstreamConnection, UpstreamTimeout } from './upstream-connection.js'
 
 /** One request, judged and ready to go. */
 export interface Passage {
@@ -97,8 +97,7 @@ export class Exchange implements Occupant, OpenPassage {
     this.#connection = connection
     const { request, response, target, headers } = this.#passage
     const method = request.method ?? 'GET'
-    let head = `${method} ${target} HTTP/1.1\r\n`
-    for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`
+    let head = headOf(method, target, headers)
     if (request.headers['transfer-encoding'] !== undefined) head += 'transfer-encoding: chunked\r\n'
     connection.send(method, `${head}\r\n`)
     if (hasBody(request)) this.#upload = new Upload(request, response, connection, this.#clientIdleMs)
@@ -198,7 +197,8 @@ function isEventStream(headers: readonly string[]): boolean {
   return false
 }
 
-function asGatelodgeError(cause: Error): GatelodgeError {
+/** What became of a request on its way to an application and back. */
+export function asGatelodgeError(cause: Error): GatelodgeError {
   if (cause instanceof UpstreamTimeout) return new GatelodgeError('upstream.timeout', { cause })
   if (cause instanceof AnswerError) return new GatelodgeError('upstream.invalid', { cause })
   return new GatelodgeError('upstream.unreachable', { cause })

@@ -1,6 +1,11 @@
 import { Exchange, type Passage } from './exchange.js'
 import type { OpenPassage } from './open-passages.js'
-import { type ConnectionKeeper, type ConnectionSettings, UpstreamConnection } from './upstream-connection.js'
+import {
+  type ConnectionKeeper,
+  type ConnectionSettings,
+  type Occupant,
+  UpstreamConnection,
+} from './upstream-connection.js'
 
 /** Where an application is and how much patience it gets. Times in milliseconds; 0 is without end. */
 export interface UpstreamSettings {
@@ -25,6 +30,11 @@ export interface UpstreamSettings {
 
 /** Between two looks at what has waited too long. */
 const lookMs = 250
+
+const keepsNone: ConnectionKeeper = {
+  onFree: (connection) => connection.destroy(),
+  onClosed: () => {},
+}
 
 /** One application: its connections, its limits, and the moving of bytes to and from it. Nothing is ever sent twice. */
 export class Upstream implements ConnectionKeeper {
@@ -73,6 +83,11 @@ export class Upstream implements ConnectionKeeper {
       this.#waiting.push(exchange)
       exchange.wait(this.#queueTimeoutMs)
     } else exchange.refuse()
+  }
+
+  /** A connection by itself, which counts for no limit here and is not used again. */
+  connect(occupant: Occupant): UpstreamConnection {
+    return new UpstreamConnection(this.#connection, occupant, keepsNone)
   }
 
   /** What is under way and was let in by a session, or all of it. */

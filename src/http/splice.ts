@@ -1,4 +1,5 @@
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
+import type { UpstreamConnection } from './upstream-connection.js'
 import { closeFrame, FrameBoundary } from './web-socket.js'
 
 /** How long the far side has to take our Close frame. */
@@ -6,9 +7,11 @@ const farewellMs = 1000
 /** How long one half may stay open after the other: what is on its way still arrives. */
 const halfOpenMs = 10_000
 
+const smallBytes = 4096
+
 export interface SpliceParts {
-  readonly client: Duplex
-  readonly application: Duplex
+  readonly client: Socket
+  readonly application: UpstreamConnection
   /** Neither side said anything for so long: over. */
   readonly idleMs: number
   readonly onEnd: () => void
@@ -16,10 +19,11 @@ export interface SpliceParts {
 
 /** Two connections joined into one: bytes go both ways unread, each side as fast as the other takes them. */
 export class Splice {
-  readonly #client: Duplex
-  readonly #application: Duplex
+  readonly #client: Socket
+  readonly #application: Socket
   readonly #onEnd: () => void
-  readonly #toClient = new FrameBoundary()
+  /** On their way to the client. */
+  readonly #frames = new FrameBoundary()
   readonly #idle: NodeJS.Timeout
   #closing: NodeJS.Timeout | undefined
   #farewell: Buffer | undefined
@@ -27,11 +31,16 @@ export class Splice {
 
   constructor({ client, application, idleMs, onEnd }: SpliceParts) {
     this.#client = client
-    this.#application = application
+    this.#application = application.socket
     this.#onEnd = onEnd
     this.#idle = setTimeout(() => this.destroy(), idleMs)
-    this.#join(client, application)
-    this.#join(application, client, this.#toClient)
+    client.on('data', (chunk: Buffer) => {
+      this.#idle.refresh()
+      if (!this.#application.write(chunk)) client.pause()
+    })
+    application.release((piece) => this.#toClient(piece))
+    this.#join(client, this.#application)
+    this.#join(this.#application, client)
   }
 
   /** Ends the WebSocket with a Close frame, at once or after the frame under way, and both connections soon after. */
@@ -39,7 +48,7 @@ export class Splice {
     if (this.#over || this.#farewell !== undefined) return
     this.#farewell = closeFrame(code)
     this.#destroyIn(farewellMs)
-    if (this.#toClient.isBetweenFrames) this.#sayFarewell()
+    if (this.#frames.isBetweenFrames) this.#sayFarewell()
   }
 
   destroy(): void {
@@ -52,17 +61,20 @@ export class Splice {
     this.#onEnd()
   }
 
-  #join(from: Duplex, to: Duplex, boundary?: FrameBoundary): void {
-    from.on('data', (chunk: Buffer) => {
-      this.#idle.refresh()
-      if (boundary !== undefined) {
-        boundary.see(chunk)
-        // After our Close frame nothing may follow; what the application still says has nowhere to go.
-        if (this.#farewell !== undefined && this.#client.writableEnded) return
-      }
-      if (!to.write(chunk)) from.pause()
-      if (boundary?.isBetweenFrames === true && this.#farewell !== undefined) this.#sayFarewell()
-    })
+  #toClient(piece: Buffer): void {
+    const client = this.#client
+    this.#idle.refresh()
+    this.#frames.see(piece)
+    // After our Close frame nothing may follow; what the application still says has nowhere to go.
+    if (this.#farewell !== undefined && client.writableEnded) return
+    // The piece is only lent. As text it costs less than as bytes, while it is short.
+    const flows =
+      piece.length <= smallBytes ? client.write(piece.toString('latin1'), 'latin1') : client.write(Buffer.from(piece))
+    if (!flows) this.#application.pause()
+    if (this.#farewell !== undefined && this.#frames.isBetweenFrames) this.#sayFarewell()
+  }
+
+  #join(from: Socket, to: Socket): void {
     to.on('drain', () => from.resume())
     from.on('end', () => {
       to.end()
@@ -75,7 +87,7 @@ export class Splice {
   }
 
   #sayFarewell(): void {
-    if (!this.#client.writableEnded) this.#client.end(this.#farewell)
+    if (this.#farewell !== undefined && !this.#client.writableEnded) this.#client.end(this.#farewell)
     this.#application.end()
   }
 

@@ -1,12 +1,11 @@
-import { type IncomingMessage, request as requestHttp, type Server } from 'node:http'
-import { request as requestHttps } from 'node:https'
-import { isIP, type Socket } from 'node:net'
-import { pipeline } from 'node:stream'
+import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { GatelodgeError } from '../errors.js'
 import type { Application, Applications, ProxySite } from './application.js'
 import { bareResponse } from './bare-response.js'
 import type { ErrorAnswers } from './errors.js'
 import { type Gate, isForwardAuth, type Judged } from './gate.js'
+import { Handshake } from './handshake.js'
 import type { OpenPassage } from './open-passages.js'
 import { isFromOwnPage } from './origin.js'
 import { hasBody } from './page-load.js'
@@ -16,7 +15,7 @@ import type { RequestTraces } from './request-traces.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
 import { Tally } from './tally.js'
-import { acceptanceOf, asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
+import { asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
 
 export interface TunnelLimits {
   /** Open at once, of all sites; each site has a limit of its own besides. */
@@ -162,7 +161,6 @@ export class Tunnels {
     if (this.#closing || this.#isFull(application, sessionId)) throw new GatelodgeError('upgrade.limit')
     const { traces } = this.#parts
     const leg = traces?.leg(request, undefined, application)
-    const outgoing = this.#handshake(application, judged.target.forward, leg?.headers(headers) ?? headers)
     let splice: Splice | undefined
     const tunnel: Tunnel = {
       request,
@@ -176,7 +174,7 @@ export class Tunnels {
     const abandon = () => {
       end()
       traces?.gone(request)
-      outgoing.destroy()
+      handshake.abandon()
     }
     socket.once('close', abandon)
 
@@ -185,66 +183,32 @@ export class Tunnels {
       if (splice === undefined && !socket.destroyed && !socket.writableEnded)
         this.#answer(request, socket, error, requestId)
     }
-    const timer = setTimeout(() => outgoing.destroy(new GatelodgeError('upstream.timeout')), this.#limits.handshakeMs)
-    outgoing.on('close', () => clearTimeout(timer))
-    outgoing.on('error', (cause) =>
-      fail(cause instanceof GatelodgeError ? cause : new GatelodgeError('upstream.unreachable', { cause })),
-    )
-    // The application will not: its own words go to the client, and the connection ends.
-    outgoing.on('response', (answer) => {
-      clearTimeout(timer)
-      const response = bareResponse(request, socket)
-      leg?.answered(answer.statusCode ?? 502)
-      traces?.endsWith(request, response)
-      response.writeHead(answer.statusCode ?? 502, [
-        ...application.headers.response(answer.rawHeaders),
-        'Connection',
-        'close',
-      ])
-      pipeline(answer, response, () => {})
-    })
-    outgoing.on('upgrade', (answer, upstream, upstreamHead) => {
-      clearTimeout(timer)
-      upstream.on('error', () => upstream.destroy())
-      const key = request.headers['sec-websocket-key'] ?? ''
-      if (answer.headers['sec-websocket-accept'] !== acceptanceOf(key) || socket.destroyed) {
-        upstream.destroy()
-        fail(new GatelodgeError('upstream.invalid'))
-        return
-      }
-      socket.off('close', abandon)
-      for (const side of [socket, upstream as Socket]) {
-        side.setTimeout(0)
-        side.setNoDelay(true)
-        side.setKeepAlive(true, 60_000)
-      }
-      leg?.answered(101)
-      traces?.answered(request, 101)
-      socket.write(switching(application.headers.response(answer.rawHeaders)), 'latin1')
-      if (upstreamHead.length > 0) upstream.unshift(upstreamHead)
-      if (head.length > 0) socket.unshift(head)
-      splice = new Splice({ client: socket, application: upstream, idleMs: this.#limits.idleMs, onEnd: end })
-    })
-    outgoing.end()
-  }
-
-  #handshake(application: Application, path: string, headers: readonly string[]) {
-    const { protocol, hostname, port } = new URL(application.site.settings.upstream)
-    const host = hostname.replace(/^\[|\]$/g, '')
-    const { upstreamTls } = application.site.settings
-    const name = upstreamTls?.serverName ?? host
-    const isTls = protocol === 'https:'
-    return (isTls ? requestHttps : requestHttp)({
-      host,
-      port: port === '' ? (isTls ? 443 : 80) : Number(port),
-      method: 'GET',
-      path,
-      // The array form goes out as it is; Node's types only know the object.
-      headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'] as never,
-      agent: false,
-      setHost: false,
-      ...(isTls ? { rejectUnauthorized: true, servername: isIP(name) === 0 ? name : '' } : {}),
-      ...(application.certificateAuthority === undefined ? {} : { ca: application.certificateAuthority }),
+    const handshake = new Handshake(application.upstream, {
+      target: judged.target.forward,
+      headers: leg?.headers(headers) ?? headers,
+      key: request.headers['sec-websocket-key'] ?? '',
+      timeoutMs: this.#limits.handshakeMs,
+      onFailed: fail,
+      onRefused: ({ status, headers }) => {
+        const response = bareResponse(request, socket)
+        leg?.answered(status)
+        traces?.endsWith(request, response)
+        response.writeHead(status, [...application.headers.response(headers), 'Connection', 'close'])
+        return response
+      },
+      onAgreed: ({ headers }, connection) => {
+        socket.off('close', abandon)
+        leg?.answered(101)
+        traces?.answered(request, 101)
+        for (const side of [socket, connection.socket]) {
+          side.setTimeout(0)
+          side.setNoDelay(true)
+          side.setKeepAlive(true, 60_000)
+        }
+        socket.write(switching(application.headers.response(headers)), 'latin1')
+        if (head.length > 0) socket.unshift(head)
+        splice = new Splice({ client: socket, application: connection, idleMs: this.#limits.idleMs, onEnd: end })
+      },
     })
   }
 

@@ -54,6 +54,7 @@ export class UpstreamConnection implements AnswerSink {
   readonly #parser: AnswerParser
   readonly #keeper: ConnectionKeeper
   #occupant: Occupant | undefined
+  #take: ((piece: Buffer) => void) | undefined
   #isReady = false
   #isAnswering = false
   #isReusable = true
@@ -83,12 +84,9 @@ export class UpstreamConnection implements AnswerSink {
       this.#occupant?.onReady(this)
     })
     if (isTls) this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    this.socket.on('end', () => this.#finish())
-    this.socket.on('error', (error) => this.#break(error))
-    this.socket.on('close', () => {
-      this.#break(new Error('the connection was closed'))
-      keeper.onClosed(this)
-    })
+    this.socket.on('end', this.#finish)
+    this.socket.on('error', this.#break)
+    this.socket.on('close', this.#close)
   }
 
   get occupant(): Occupant | undefined {
@@ -105,11 +103,14 @@ export class UpstreamConnection implements AnswerSink {
     occupant.onReady(this)
   }
 
-  /** Sends the head of a request; what follows on the socket is its body. */
-  send(method: string, head: string): void {
+  /**
+   * Sends the head of a request; what follows on the socket is its body.
+   * @param maySwitch it asks for another protocol
+   */
+  send(method: string, head: string, { maySwitch = false } = {}): void {
     this.#isAnswering = false
     this.#deadline = after(this.#settings.headMs)
-    this.#parser.expect(method)
+    this.#parser.expect(method, maySwitch)
     this.socket.write(head, 'latin1')
   }
 
@@ -132,6 +133,18 @@ export class UpstreamConnection implements AnswerSink {
   resume(): void {
     this.#deadline = after(this.#settings.bodyIdleMs)
     this.socket.resume()
+  }
+
+  /**
+   * Leaves HTTP: what comes in from now on, and how the connection ends, is the caller's to see to.
+   * @param take given pieces that are lent: each holds something else after the call
+   */
+  release(take: (piece: Buffer) => void): void {
+    this.#take = take
+    this.#occupant = undefined
+    this.socket.off('end', this.#finish)
+    this.socket.off('error', this.#break)
+    this.socket.off('close', this.#close)
   }
 
   /** Not to be used for another request. */
@@ -158,7 +171,8 @@ export class UpstreamConnection implements AnswerSink {
   }
 
   onBody(piece: Buffer): void {
-    this.#occupant?.onBody(piece)
+    if (this.#take === undefined) this.#occupant?.onBody(piece)
+    else this.#take(piece)
   }
 
   onEnd(): void {
@@ -178,6 +192,10 @@ export class UpstreamConnection implements AnswerSink {
   }
 
   #read(chunk: Buffer): void {
+    if (this.#take !== undefined) {
+      this.#take(chunk)
+      return
+    }
     if (this.#isAnswering) this.#deadline = after(this.#settings.bodyIdleMs)
     try {
       this.#parser.read(chunk)
@@ -186,7 +204,12 @@ export class UpstreamConnection implements AnswerSink {
     }
   }
 
-  #finish(): void {
+  readonly #close = (): void => {
+    this.#break(new Error('the connection was closed'))
+    this.#keeper.onClosed(this)
+  }
+
+  readonly #finish = (): void => {
     this.#isReusable = false
     try {
       this.#parser.finish()
@@ -196,13 +219,20 @@ export class UpstreamConnection implements AnswerSink {
     }
   }
 
-  #break(error: Error): void {
+  readonly #break = (error: Error): void => {
     this.#isReusable = false
     const occupant = this.#occupant
     this.#occupant = undefined
     this.socket.destroy()
     occupant?.onError(error)
   }
+}
+
+/** Up to the last header, without the empty line. */
+export function headOf(method: string, target: string, headers: readonly string[]): string {
+  let head = `${method} ${target} HTTP/1.1\r\n`
+  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`
+  return head
 }
 
 function after(ms: number): number {

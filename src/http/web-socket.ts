@@ -38,7 +38,7 @@ export class FrameBoundary {
   /** Bytes of the frame under way that are still to come. */
   #left = 0
   /** The head of a frame that came in pieces. */
-  #head = Buffer.alloc(0)
+  #head: Buffer = nothing
 
   /** Whether all frames seen so far are whole. */
   get isBetweenFrames(): boolean {
@@ -46,7 +46,7 @@ export class FrameBoundary {
   }
 
   see(chunk: Buffer): void {
-    let at = 0
+    let at = this.#head.length === 0 ? 0 : this.#endHead(chunk)
     while (at < chunk.length) {
       if (this.#left > 0) {
         const taken = Math.min(this.#left, chunk.length - at)
@@ -54,30 +54,44 @@ export class FrameBoundary {
         at += taken
         continue
       }
-      const had = this.#head.length
-      const head = had === 0 ? chunk.subarray(at, at + 14) : Buffer.concat([this.#head, chunk.subarray(at, at + 14)])
-      const size = headSize(head)
-      if (size === undefined || head.length < size) {
-        this.#head = Buffer.from(head)
+      const size = headSize(chunk, at)
+      if (size === undefined || at + size > chunk.length) {
+        this.#head = Buffer.from(chunk.subarray(at))
         return
       }
-      this.#head = Buffer.alloc(0)
-      at += size - had
-      this.#left = payloadLength(head)
+      this.#left = payloadLength(chunk, at)
+      at += size
     }
+  }
+
+  /** @returns where in the chunk the head ends that began before it */
+  #endHead(chunk: Buffer): number {
+    const had = this.#head.length
+    const head = Buffer.concat([this.#head, chunk.subarray(0, longestHead)])
+    const size = headSize(head, 0)
+    if (size === undefined || head.length < size) {
+      this.#head = head
+      return chunk.length
+    }
+    this.#head = nothing
+    this.#left = payloadLength(head, 0)
+    return size - had
   }
 }
 
+const longestHead = 14
+const nothing = Buffer.alloc(0)
+
 /** 2 to 14 bytes (RFC 6455 5.2); `undefined` while not even that is known. */
-function headSize(head: Buffer): number | undefined {
-  const second = head[1]
+function headSize(bytes: Buffer, at: number): number | undefined {
+  const second = bytes[at + 1]
   if (second === undefined) return undefined
   const length = second & 0x7f
   return 2 + (length === 126 ? 2 : length === 127 ? 8 : 0) + ((second & 0x80) === 0 ? 0 : 4)
 }
 
-function payloadLength(head: Buffer): number {
-  const length = (head[1] ?? 0) & 0x7f
-  if (length === 126) return head.readUInt16BE(2)
-  return length === 127 ? Number(head.readBigUInt64BE(2)) : length
+function payloadLength(bytes: Buffer, at: number): number {
+  const length = (bytes[at + 1] ?? 0) & 0x7f
+  if (length === 126) return bytes.readUInt16BE(at + 2)
+  return length === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : length
 }

@@ -1,13 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { writeFileSync } from 'node:fs'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { FrameBoundary } from '../../src/http/web-socket.js'
+import { localhostCertificate } from '../support/localhost-certificate.js'
 import { ownTime } from '../support/own-time.js'
 import { until, untilStill } from '../support/poll.js'
 import { RawSocket, rawExchange } from '../support/raw-socket.js'
 import type { Scope } from '../support/scope.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { type Application, application, frontDoor, token } from './front-door.js'
 
 /** Upgrades: each test opens with the attack. */
@@ -269,6 +274,36 @@ t.test('a WebSocket whose session ends while a frame is under way is closed betw
   whole.see(frames.subarray(0, 3))
   t.notOk(whole.isBetweenFrames)
 })
+
+t.test(
+  'an https application is verified before it is asked for a WebSocket, and large messages come back whole',
+  async (t) => {
+    const server = createTlsServer(localhostCertificate)
+    const sockets = new WebSocketServer({ server })
+    sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data)))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => {
+      for (const socket of sockets.clients) socket.terminate()
+      server.close()
+    })
+    const ca = join(await temporaryDirectory(t), 'ca.pem')
+    writeFileSync(ca, localhostCertificate.cert)
+    const upstream = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const door = await frontDoor(t, {
+      sites: [
+        { host: 'known', upstream, rules, upstreamTls: { ca } },
+        { host: 'stranger', upstream, rules },
+      ],
+    })
+    const refused = handshake('/public/x').replace('Host: h', 'Host: stranger')
+    t.equal(statusOf((await rawExchange(t, door.port, refused, 500)).text), 502)
+    const socket = await open(t, door.port, '/public/x', { host: 'known' })
+    const large = randomBytes(1_000_000)
+    socket.send(large)
+    t.ok(large.equals((await once(socket, 'message'))[0] as Buffer))
+  },
+)
 
 t.test('limits: per site, per session, in all', async (t) => {
   const app = await echo(t)
