@@ -41,6 +41,7 @@ import { Messages, type MessagesSettings } from './messages/messages.js'
 import { OwnerMails } from './messages/owner-mails.js'
 import { DayCounts } from './operations/day-counts.js'
 import { Desk } from './operations/desk.js'
+import { noteHealth } from './operations/health.js'
 import { Idempotency } from './operations/idempotency.js'
 import type { SiteView } from './operations/sites.js'
 import { sayingDown, wordsOf } from './plugin-host/saying-down.js'
@@ -126,11 +127,13 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
     })
 
     const ownerMails = ownerMailsFor(config, { store, messages, log, now, owners: () => owners(identity, directory) })
-    const closeAudit = await openAudit(config, { store, audit, log, now, plugins, ownerMails })
+    const { closeAudit, outs } = await openAudit(config, { store, audit, log, now, plugins, ownerMails })
     audit.onRecord(new DayCounts({ store, now }).note)
+    audit.onRecord(noteHealth({ store, now }))
     let explainer: Explainer | undefined
     const desk = new Desk({
-      ...{ ...identity, store, directory, secondFactors, audit, messages, now },
+      ...{ ...identity, store, directory, secondFactors, audit, messages, dependencies, now },
+      outs,
       sites: siteViews(config),
       explain: (request) => {
         explainer ??= openExplainer({ config, identity })
@@ -167,6 +170,7 @@ async function openDirectories(
     const { use, name = use === 'local' ? '' : use } = reference
     const directory = await plugins.load('user-directories', reference)
     // Users of `local` are in the store, which is watched already.
+    if (use !== 'local') dependencies.expect(`users ${name}`)
     const asked = use === 'local' ? directory : sayingDown(directory, `users ${name}`, dependencies)
     directories.push({ name, directory: asked })
   }
@@ -255,7 +259,7 @@ function auditSettings({ audit: { keptSeconds, key, oldKeys } }: Config) {
   return { keptSeconds: keptSeconds ?? ('for-ever' as const), keys, writesWithKey: key !== undefined }
 }
 
-/** What goes on beside the audit: its way out of the house, and out of the store. @returns what ends it */
+/** What goes on beside the audit: its way out of the house, and out of the store. @returns what ends it, and what its entries call the places it goes to */
 async function openAudit(
   { audit: { outs, keptSeconds } }: Config,
   {
@@ -263,7 +267,7 @@ async function openAudit(
     ownerMails,
     ...parts
   }: Surroundings & { store: Store; audit: Audit; plugins: PluginHost; ownerMails: OwnerMails | undefined },
-): Promise<() => Promise<void>> {
+): Promise<{ closeAudit(): Promise<void>; readonly outs: readonly string[] }> {
   const stopRemoving =
     keptSeconds === undefined
       ? () => undefined
@@ -277,11 +281,12 @@ async function openAudit(
     await follower.start()
     followers.push(follower)
   }
-  return async () => {
+  const closeAudit = async () => {
     stopRemoving()
     await Promise.all(followers.map((follower) => follower.close()))
     await ownerMails?.close()
   }
+  return { closeAudit, outs: places.map(({ name }) => `audit-out ${name}`) }
 }
 
 function ownerMailsFor(

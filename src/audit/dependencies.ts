@@ -5,6 +5,13 @@ import type { Audit, AuditEntry } from './audit.js'
 export interface Dependency {
   readonly name: string
   readonly isUp: boolean
+  /** When it went down, ms since 1970. */
+  readonly since?: number
+  /** Of the last failure. */
+  readonly reason?: string
+  readonly failedAt?: number
+  /** Left out for what is not told of every answer. */
+  readonly workedAt?: number
 }
 
 /** What the audit itself is kept in. */
@@ -31,6 +38,7 @@ export class Dependencies {
   readonly #downSince = new Map<string, number>()
   readonly #failures = new Map<string, { readonly count: number; readonly at: number }>()
   readonly #known = new Set<string>()
+  readonly #last = new Map<string, { reason?: string; failedAt?: number; workedAt?: number }>()
   /** Those that are told here; of others only the audit tells. */
   readonly #own = new Set<string>()
   readonly #unwritten: AuditEntry[] = []
@@ -63,7 +71,10 @@ export class Dependencies {
   }
 
   all(): readonly Dependency[] {
-    return [...this.#known].map((name) => ({ name, isUp: !this.#downSince.has(name) }))
+    return [...this.#known].map((name) => {
+      const since = this.#downSince.get(name)
+      return { name, isUp: since === undefined, ...(since === undefined ? {} : { since }), ...this.#last.get(name) }
+    })
   }
 
   isFailing(name: string): boolean {
@@ -76,6 +87,7 @@ export class Dependencies {
    * together, and it is asked from time to time whether it is back
    */
   failed(name: string, reason: string, probe?: () => Promise<unknown>): void {
+    Object.assign(this.#lastOf(name), { failedAt: this.#now(), reason })
     const before = this.#failures.get(name)
     const isOld = probe !== undefined && before !== undefined && this.#now() - before.at > closeTogetherMs
     const count = before === undefined || isOld ? 1 : before.count + 1
@@ -84,7 +96,14 @@ export class Dependencies {
   }
 
   worked(name: string): void {
+    this.#lastOf(name).workedAt = this.#now()
     if (this.#failures.delete(name) || this.#downSince.has(name)) this.#up(name)
+  }
+
+  #lastOf(name: string): { reason?: string; failedAt?: number; workedAt?: number } {
+    const last = this.#last.get(name) ?? {}
+    this.#last.set(name, last)
+    return last
   }
 
   #down(name: string, reason: string, probe: (() => Promise<unknown>) | undefined): void {

@@ -16,6 +16,17 @@ export interface DeliverySettings {
 
 const defaults: DeliverySettings = { tries: 3, deadline: 5_000, silence: 20_000, failures: 5, rest: 30_000 }
 
+export interface DeliveryStanding {
+  readonly isUp: boolean
+  readonly since: number | undefined
+  /** Of the last failure, in the transport's words: they carry no address, text or credential. */
+  readonly reason: string | undefined
+  readonly failedAt: number | undefined
+  readonly workedAt: number | undefined
+  /** Until then it is left alone. */
+  readonly nextTryAt: number | undefined
+}
+
 /**
  * One way out: sends through a transport without ever sending twice. Only a message that was certainly not taken is tried
  * again, and a transport that keeps failing is left alone for a while, so that nobody waits for it (circuit breaker).
@@ -29,6 +40,10 @@ export class Delivery<Message> {
   #failuresInARow = 0
   #closedUntil: number | undefined
   #probing = false
+  #workedAt: number | undefined
+  #failedAt: number | undefined
+  #downSince: number | undefined
+  #reason: string | undefined
 
   constructor(parts: {
     transport: (message: Message) => Promise<void>
@@ -47,6 +62,18 @@ export class Delivery<Message> {
 
   get isDown(): boolean {
     return this.#closedUntil !== undefined
+  }
+
+  /** How it does, as far as was seen here. Times in ms since 1970. */
+  standing(): DeliveryStanding {
+    return {
+      isUp: !this.isDown,
+      since: this.#downSince,
+      reason: this.#reason,
+      failedAt: this.#failedAt,
+      workedAt: this.#workedAt,
+      nextTryAt: this.#closedUntil,
+    }
   }
 
   /** @throws TransportError */
@@ -83,12 +110,15 @@ export class Delivery<Message> {
   async #attempt(message: Message): Promise<TransportError | undefined> {
     try {
       await this.#patiently(this.#transport(message))
+      this.#workedAt = this.#now()
       this.#answered()
       return undefined
     } catch (error) {
       // What a careless transport throws may quote the message: nothing of it is kept.
       const broken = new TransportError('unknown', 'The transport broke while sending')
       const failure = error instanceof TransportError ? error : broken
+      this.#failedAt = this.#now()
+      this.#reason = failure.message
       if (failure.reason === 'refused') this.#answered()
       else this.#failed()
       return failure
@@ -100,6 +130,7 @@ export class Delivery<Message> {
     this.#failuresInARow = 0
     if (this.#closedUntil === undefined) return
     this.#closedUntil = undefined
+    this.#downSince = undefined
     this.#changed('up')
   }
 
@@ -108,7 +139,9 @@ export class Delivery<Message> {
     if (this.#failuresInARow < this.#settings.failures) return
     const wasOpen = this.#closedUntil === undefined
     this.#closedUntil = this.#now() + this.#settings.rest
-    if (wasOpen) this.#changed('down')
+    if (!wasOpen) return
+    this.#downSince = this.#now()
+    this.#changed('down')
   }
 
   async #patiently(sending: Promise<void>): Promise<void> {

@@ -10,7 +10,7 @@ import {
   TransportError,
   type User,
 } from '../contracts.js'
-import { Delivery } from './delivery.js'
+import { Delivery, type DeliveryStanding } from './delivery.js'
 import type { MailName, Mails, Notice } from './mails.js'
 import { channelOf, mask } from './mask.js'
 import { Quota } from './quota.js'
@@ -68,6 +68,12 @@ export class Messages {
   /** Whether there is a mail server to send by. */
   get sendsMail(): boolean {
     return this.#mail !== undefined
+  }
+
+  /** How every way out does: those of the methods, and the mail server. */
+  standings(): readonly (DeliveryStanding & { readonly name: string })[] {
+    const ways = [...this.#methods].map(([name, { way }]) => ({ name, ...way.standing() }))
+    return this.#mail === undefined ? ways : [...ways, { name: 'mail', ...this.#mail.standing() }]
   }
 
   /** Where this method would send for the user, masked; `undefined` where it cannot. */

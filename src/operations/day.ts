@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { DayCounts } from './day-counts.js'
+import { dependencyView, lookAtHealth } from './health.js'
 import { spent } from './messages.js'
 import { defineOperation } from './operation.js'
-import type { DeskRooms } from './rooms.js'
 
 const numbers = { signIns: z.int(), refusals: z.int(), codes: z.int(), locks: z.int() }
 
@@ -15,7 +15,7 @@ export const showDay = defineOperation({
     hours: z.array(z.object({ from: z.iso.datetime(), ...numbers })),
     total: z.object(numbers),
     sending: z.object({ sms: spent, email: spent }).describe('Today in UTC, of the whole-day budgets.'),
-    dependencies: z.array(z.object({ name: z.string(), isUp: z.boolean() })),
+    dependencies: z.array(dependencyView),
   }),
   doors: {
     page: '/',
@@ -28,37 +28,14 @@ export const showDay = defineOperation({
     const [hours, sending, dependencies] = await Promise.all([
       new DayCounts(rooms).day(),
       rooms.messages.budget.today(),
-      health(rooms),
+      lookAtHealth(rooms),
     ])
     const sum = (what: keyof typeof numbers) => hours.reduce((total, hour) => total + hour[what], 0)
     return {
       hours: hours.map(({ from, ...counts }) => ({ from: new Date(from).toISOString(), ...counts })),
       total: { signIns: sum('signIns'), refusals: sum('refusals'), codes: sum('codes'), locks: sum('locks') },
       sending,
-      dependencies,
+      dependencies: [...dependencies],
     }
   },
 })
-
-/** Each is asked one cheap question, and has a second. */
-async function health({ store, directory }: DeskRooms) {
-  const answers = async (question: Promise<unknown>) => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, 1000, false)
-    })
-    const isUp = question.then(
-      () => true,
-      () => false,
-    )
-    return Promise.race([isUp, late]).finally(() => clearTimeout(timer))
-  }
-  const [isStoreUp, isDirectoryUp] = await Promise.all([
-    answers(store.get('epoch')),
-    answers(directory.find({ username: 'nobody' })),
-  ])
-  return [
-    { name: 'store', isUp: isStoreUp },
-    { name: 'user directory', isUp: isDirectoryUp },
-  ]
-}

@@ -92,7 +92,7 @@ t.test('so is the store, whose failure is written down when it is back', { skip 
   })
   const failed = logged(gateway, 'request failed')
   t.match(failed.at(-1)?.fields, { code: 'store.unavailable', reason: /./, err: undefined })
-  t.same(gateway.house.dependencies.all(), [{ name: 'store', isUp: false }])
+  t.match(gateway.house.dependencies.all(), [{ name: 'store', isUp: false, reason: String }])
   redis.thaw()
   await until('that it is back to be told, though nobody asks', () => logged(gateway, 'answers again').length === 1)
   await until('both to be in the audit', async () => (await audited(gateway, 'store')) === 'down, up')

@@ -1,8 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import { showDay as lookAtDay } from '../../../operations/day.js'
 import { counted } from '../../../operations/day-counts.js'
+import type { DependencyView } from '../../../operations/health.js'
 import { listLocks } from '../../../operations/locks.js'
 import { showSending } from '../../../operations/messages.js'
+import { spoken } from '../account/words.js'
 import type { Visit } from '../visit.js'
 import { userPage } from './forms.js'
 import { ask, deskData, loadDesk } from './standing.js'
@@ -20,7 +22,7 @@ export async function showDay(visit: Visit): Promise<FastifyReply> {
     charts,
     hours: hours.map(({ from, ...counts }) => ({ hour: `${from.slice(11, 13)}:00`, ...counts })),
     ...sentData(sending),
-    dependencies,
+    dependencies: dependencies.map(dependencyData),
   })
 }
 
@@ -45,6 +47,32 @@ export async function showSent(visit: Visit): Promise<FastifyReply> {
   const result = await ask(visit, showSending, {}, { by, page })
   if (result.elsewhere !== undefined) return result.elsewhere
   return visit.page('admin-sending', { ...deskData(visit, by), ...sentData(result.done) })
+}
+
+/** In words: what it is called, and what is known of it. */
+function dependencyData(one: DependencyView): object {
+  const { kind, name, isUp, reason } = one
+  const rest = name.slice(name.indexOf(' ') + 1)
+  const labels: Readonly<Record<DependencyView['kind'], string>> = {
+    store: 'The store',
+    users: name === rest ? 'The user directory' : `The user directory ${rest}`,
+    upstream: `The application at ${rest === '*' ? 'any host' : rest}`,
+    messages: name === 'mail' ? 'The mail server' : `Messages by ${name}`,
+    'audit-out': rest === 'owner-mails' ? 'Mails to owners' : `The audit's way out to ${rest}`,
+  }
+  const when = (iso: string | undefined) => (iso === undefined ? undefined : spoken(Date.parse(iso)))
+  const isAsked = kind !== 'messages' && kind !== 'audit-out'
+  return {
+    label: labels[kind],
+    isUp,
+    isIdle: isUp && kind === 'messages' && one.lastSuccessAt === undefined && one.lastFailureAt === undefined,
+    isAsked,
+    reason,
+    since: when(one.since),
+    failed: when(one.lastFailureAt),
+    worked: when(one.lastSuccessAt),
+    nextTry: when(one.nextTryAt),
+  }
 }
 
 /** What was sent, with its cost in words. */

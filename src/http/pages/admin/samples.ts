@@ -59,8 +59,27 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     hours: [{ hour: '21:00', signIns: 4, refusals: 0, codes: 1, locks: 0 }],
     sending: { sms: { sent: 3, perDay: 500 }, email: { sent: 1, perDay: 5000 } },
     dependencies: [
-      { name: 'store', isUp: true },
-      { name: 'user directory', isUp: false },
+      { label: 'The store', isUp: true, isAsked: true },
+      {
+        label: 'The user directory ldap',
+        isUp: false,
+        isAsked: true,
+        since: time,
+        failed: time,
+        reason: 'ECONNREFUSED',
+      },
+      {
+        label: 'The application at crm.example.com',
+        isUp: true,
+        isAsked: true,
+        since: time,
+        failed: time,
+        worked: time,
+      },
+      { label: 'Messages by sms', isUp: false, since: time, failed: time, reason: 'HTTP status 503', nextTry: time },
+      { label: 'Messages by email', isUp: true, isIdle: true },
+      { label: 'The mail server', isUp: true, worked: time },
+      { label: 'Mails to owners', isUp: true },
     ],
   }
   const priced = {
