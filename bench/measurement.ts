@@ -27,26 +27,65 @@ export async function on<Result>(ground: Ground, side: Side, work: (started: Sta
   }
 }
 
-const costs = new Map<Side, Measurement>()
-
-/** CPU seconds of the side's own processes per 10,000 requests, as `cpu`; measured once, whoever asks. */
-export function cpuOf(side: Side): Figure {
-  const known = costs.get(side)
-  const measurement: Measurement = known ?? {
-    name: side.name,
-    missing: side.missing,
-    run: (ground) => on(ground, side, (started) => cost(ground, side, started)),
-  }
-  costs.set(side, measurement)
-  return { measurement, key: 'CPU s/10k' }
+/** The same number of two sides, of one round: what a budget divides. */
+export interface Pair {
+  readonly of: Figure
+  readonly to: Figure
 }
 
-async function cost({ generator, extent }: Ground, { path }: Side, { program, headers }: Started): Promise<Figures> {
-  const { connections, warmup, requests } = extent
-  const order = { kind: 'closed' as const, port: program.port, path, headers, connections }
-  await generator.send({ ...order, requests: warmup })
-  const before = program.cpuSeconds()
-  const { milliseconds, p50, p99 } = await generator.send({ ...order, requests })
-  const seconds = program.cpuSeconds() - before
-  return { 'CPU s/10k': (seconds / requests) * 10_000, 'req/s': (requests / milliseconds) * 1000, p50, p99 }
+/** CPU seconds that each process of a side spent, by id. */
+type Spent = ReadonlyMap<number, number>
+
+/**
+ * Two sides at the same work, in turns: whatever else the machine does in a round, it does to both.
+ * @param work done once to warm a side up, at `extent.warmup`, and then in each turn, at `extent.requests`
+ * @param figure what a side gets for what its processes spent in all turns together
+ */
+export function pairOf(parts: {
+  readonly name: string
+  readonly sides: readonly [of: Side, to: Side]
+  readonly turns: number
+  readonly work: (ground: Ground, side: Side, started: Started, requests: number) => Promise<unknown>
+  readonly figure: (spent: Spent, side: Side, ground: Ground) => number
+}): Pair {
+  const { name, sides, turns, work, figure } = parts
+  const [of, to] = sides
+  const run = (ground: Ground) =>
+    on(ground, of, (first) =>
+      on(ground, to, async (second) => {
+        const both = [
+          { side: of, started: first, spent: new Map<number, number>() },
+          { side: to, started: second, spent: new Map<number, number>() },
+        ]
+        for (const { side, started } of both) await work(ground, side, started, ground.extent.warmup)
+        for (let turn = 0; turn < turns; turn += 1) {
+          for (const { side, started, spent } of both) {
+            const before = started.program.cpuSecondsEach()
+            await work(ground, side, started, ground.extent.requests / turns)
+            for (const [pid, seconds] of started.program.cpuSecondsEach()) {
+              spent.set(pid, (spent.get(pid) ?? 0) + seconds - (before.get(pid) ?? 0))
+            }
+          }
+        }
+        return Object.fromEntries(both.map(({ side, spent }) => [side.name, figure(spent, side, ground)]))
+      }),
+    )
+  const measurement = { name, missing: of.missing ?? to.missing, run }
+  return { of: { measurement, key: of.name }, to: { measurement, key: to.name } }
+}
+
+/** CPU seconds of each side's own processes per 10,000 requests. */
+export function costsOf(of: Side, to: Side): Pair {
+  return pairOf({
+    name: `CPU s / 10,000 requests, ${to.name}`,
+    sides: [of, to],
+    turns: 4,
+    work: ({ generator, extent }, { path }, { program, headers }, requests) =>
+      generator.send({ kind: 'closed', port: program.port, path, headers, connections: extent.connections, requests }),
+    figure: (spent, _side, { extent }) => (sumOf(spent) / extent.requests) * 10_000,
+  })
+}
+
+export function sumOf(spent: Spent): number {
+  return [...spent.values()].reduce((sum, each) => sum + each, 0)
 }

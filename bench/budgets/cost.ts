@@ -1,66 +1,58 @@
-import { cpuOf } from '../measurement.js'
+import { costsOf } from '../measurement.js'
 import * as gateway from '../sides/gateway.js'
 import { bareProxy, caddy, hello, nginx } from '../sides/others.js'
 import type { Budget } from './budget.js'
 
 /** What a request costs: CPU time against CPU time. */
 
-const gate = cpuOf(gateway.gateWithSession)
+const gate = gateway.gateWithSession
 
 export const cost: readonly Budget[] = [
   {
     name: 'gate with session / bare @fastify/http-proxy',
-    of: gate,
-    to: cpuOf(bareProxy),
+    ...costsOf(gate, bareProxy),
     limit: { most: 0.7 },
     stretch: 0.45,
   },
   {
     name: 'gate with session / Caddy plain reverse_proxy',
-    of: gate,
-    to: cpuOf(caddy),
+    ...costsOf(gate, caddy),
     limit: { most: 0.8 },
     stretch: 0.5,
   },
   {
     name: 'gate with session / nginx plain proxy_pass with keep-alive',
-    of: gate,
-    to: cpuOf(nginx),
+    ...costsOf(gate, nginx),
     limit: { most: 4.2 },
     stretch: 2.5,
   },
   {
     name: 'gate with session / gate with a public rule',
-    of: gate,
-    to: cpuOf(gateway.gatePublic),
+    ...costsOf(gate, gateway.gatePublic),
     limit: { most: 1.1 },
     stretch: 1.05,
   },
   {
     name: '1,000 rules / 10 rules',
-    of: cpuOf(gateway.gateWithManyRules),
-    to: gate,
+    ...costsOf(gateway.gateWithManyRules, gate),
     limit: { most: 1.05 },
     stretch: 1.01,
   },
   {
     name: '1,000,000 sessions / 1,000 sessions',
-    of: cpuOf(gateway.gateWithManySessions),
-    to: gate,
+    ...costsOf(gateway.gateWithManySessions, gate),
     limit: { most: 1.1 },
     stretch: 1.02,
   },
   {
     name: 'Redis store, warm / embedded store',
-    of: cpuOf(gateway.gateOnRedis),
-    to: gate,
+    ...costsOf(gateway.gateOnRedis, gate),
     limit: { most: 1.1 },
     stretch: 1.03,
   },
   {
     name: 'forward-auth / Fastify hello world',
-    of: cpuOf(gateway.forwardAuth),
-    to: cpuOf(hello),
+    ...costsOf(gateway.forwardAuth, hello),
     limit: { most: 1.3 },
     stretch: 1.1,
   },

@@ -7,6 +7,8 @@ export interface ClosedOrder extends Target {
   readonly connections: number
   /** Answers to wait for. */
   readonly requests: number
+  /** Every connection sends as many as every other, however fast they are answered. */
+  readonly isEven?: boolean
 }
 
 /** Requests over and over on kept connections: the next one goes when the answer to the last is there. */
@@ -24,7 +26,10 @@ export function closed(order: ClosedOrder): Promise<Times> {
     const sockets = Array.from({ length: order.connections }, () => {
       const socket = connect({ port: order.port, host: '127.0.0.1', noDelay: true })
       let sentAt = 0
+      let left = order.isEven === true ? Math.ceil(order.requests / order.connections) : Number.POSITIVE_INFINITY
       const send = () => {
+        if (left === 0) return
+        left -= 1
         sentAt = performance.now()
         next = (next + 1) % requests.length
         socket.write(requests[next] as Buffer)
