@@ -15,9 +15,10 @@ export async function demonstrate(): Promise<number> {
     startGateway: async ({ configFile, environment, log }) => {
       const checked = await checkConfig(configFile, { ...process.env, ...environment })
       if ('problems' in checked) throw new Error(formatProblems(configFile, checked.problems))
-      const { house, close } = await startGateway(checked.config, createLog('info', log))
+      const gateway = await startGateway(checked.config, createLog('info', log))
+      const { house } = gateway
       return {
-        close,
+        close: () => gateway.close(),
         addUser: async (user) => {
           const added = await addUser({ ...house, ...house.identity }, user)
           if (added.outcome !== 'added') throw new Error(added.sentence)
