@@ -62,7 +62,7 @@ export interface OwnContactParts {
   readonly directory: UserDirectory
   readonly sessions: Sessions
   readonly factors: ReadonlyMap<string, SecondFactor>
-  readonly messages: Pick<Messages, 'send' | 'confirmAddress' | 'canMail'>
+  readonly messages: Pick<Messages, 'send' | 'confirmAddress' | 'sendsMail'>
   readonly audit: Audit
   readonly notices: Notices
   readonly now: () => number
@@ -118,7 +118,7 @@ export class OwnContact {
     const code = String(randomInt(1_000_000)).padStart(6, '0')
     const keep = () => this.#keep(open.session, { what, value, token, code })
     if (what === 'email') {
-      if (!messages.canMail) return { outcome: 'refused', fault: 'no-mail' }
+      if (!messages.sendsMail) return { outcome: 'refused', fault: 'no-mail' }
       return outcomeOf(await messages.confirmAddress({ user, to: value, code, client, keep }))
     }
     const method = this.#methodTo(changed, value)

@@ -118,11 +118,6 @@ export class Messages {
     return second === undefined ? this.#sent(secret, user.email, trouble(problem)) : this.#failed(secret, second)
   }
 
-  /** Whether there is a mail server to send by. */
-  get canMail(): boolean {
-    return this.#mail !== undefined
-  }
-
   /**
    * Sends a code to a mail address that is to become the user's: the address counts when the code has come back. Within the
    * same budgets as other codes.
