@@ -69,6 +69,10 @@ const siteTimeouts = z
 const siteLimits = z.strictObject({
   connections: wholeNumber(1, 100_000).default(256).describe('Connections to the upstream at once.'),
   webSockets: wholeNumber(0, 1_000_000).default(1_000).describe('Open WebSockets at once.'),
+  uploadRate: z
+    .union([z.literal('off'), wholeNumber(1, 1_000_000_000)])
+    .default(500)
+    .describe('Bytes a second that a client has to send of a body, over half a minute; off for any.'),
 })
 
 const network = z.strictObject({

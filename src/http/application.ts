@@ -25,7 +25,14 @@ export interface ProxySite extends SiteSettings {
     readonly responseSeconds?: number
     readonly idleSeconds?: number | undefined
   }
-  readonly limits?: { readonly connections?: number; readonly webSockets?: number }
+  readonly limits?: {
+    readonly connections?: number
+    readonly webSockets?: number
+    /** Bytes a second, of bodies on their way to the application; `off`: any. */
+    readonly uploadRate?: number | 'off'
+    /** Over how long that is looked at; half a minute. */
+    readonly uploadWindowMs?: number
+  }
   /** Origins besides the site's own whose pages may open WebSockets, as in `https://app.example.com`. */
   readonly origins?: readonly string[]
 }
@@ -182,6 +189,8 @@ function build(
             ...(timeouts?.responseSeconds === undefined ? {} : { headersTimeoutMs: timeouts.responseSeconds * 1000 }),
             ...(timeouts === undefined ? {} : { bodyIdleTimeoutMs: (timeouts.idleSeconds ?? 0) * 1000 }),
             ...(limits?.connections === undefined ? {} : { concurrency: limits.connections }),
+            uploadBytesPerSecond: limits?.uploadRate === 'off' ? undefined : limits?.uploadRate,
+            uploadWindowMs: limits?.uploadWindowMs,
           }),
   }
 }

@@ -3,7 +3,7 @@ import { GatelodgeError } from '../errors.js'
 import { AnswerError, type Head } from './answer-head.js'
 import type { OpenPassage } from './open-passages.js'
 import { hasBody } from './page-load.js'
-import { Upload } from './upload.js'
+import { Upload, type UploadPatience } from './upload.js'
 import { headOf, type Occupant, type UpstreamConnection, UpstreamTimeout } from './upstream-connection.js'
 
 /** One request, judged and ready to go. */
@@ -32,7 +32,7 @@ const smallBytes = 16 * 1024
 export class Exchange implements Occupant, OpenPassage {
   readonly #passage: Passage
   readonly #response: ServerResponse
-  readonly #clientIdleMs: number
+  readonly #patience: UploadPatience
   readonly #eventStreams: Set<Exchange>
   readonly #release: (exchange: Exchange) => void
   #connection: UpstreamConnection | undefined
@@ -46,13 +46,13 @@ export class Exchange implements Occupant, OpenPassage {
 
   constructor(
     passage: Passage,
-    clientIdleMs: number,
+    patience: UploadPatience,
     eventStreams: Set<Exchange>,
     release: (exchange: Exchange) => void,
   ) {
     this.#passage = passage
     this.#response = passage.response
-    this.#clientIdleMs = clientIdleMs
+    this.#patience = patience
     this.#eventStreams = eventStreams
     this.#release = release
     passage.response.on('close', this.#onClientClose)
@@ -100,7 +100,7 @@ export class Exchange implements Occupant, OpenPassage {
     let head = headOf(method, target, headers)
     if (request.headers['transfer-encoding'] !== undefined) head += 'transfer-encoding: chunked\r\n'
     connection.send(method, `${head}\r\n`)
-    if (hasBody(request)) this.#upload = new Upload(request, response, connection, this.#clientIdleMs)
+    if (hasBody(request)) this.#upload = new Upload(request, response, connection, this.#patience, this.#onSlow)
   }
 
   onHead({ status, reason, headers }: Head): void {
@@ -121,7 +121,7 @@ export class Exchange implements Occupant, OpenPassage {
     this.flush()
     if (response.write(Buffer.from(piece)) || response.writableLength < bufferedBytes) return
     this.#connection?.pause()
-    response.socket?.setTimeout(this.#clientIdleMs)
+    response.socket?.setTimeout(this.#patience.idleMs)
     response.once('drain', () => {
       response.socket?.setTimeout(0)
       this.#connection?.resume()
@@ -157,6 +157,13 @@ export class Exchange implements Occupant, OpenPassage {
     const connection = this.#connection
     this.flush()
     this.onEnd()
+    connection?.destroy()
+  }
+
+  /** What has come of the body is of no use, and the application must not take it for the whole. */
+  readonly #onSlow = (): void => {
+    const connection = this.#connection
+    this.#fail(new GatelodgeError('request.timeout'))
     connection?.destroy()
   }
 

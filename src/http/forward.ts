@@ -1,5 +1,6 @@
 import { Exchange, type Passage } from './exchange.js'
 import type { OpenPassage } from './open-passages.js'
+import type { UploadPatience } from './upload.js'
 import {
   type ConnectionKeeper,
   type ConnectionSettings,
@@ -22,6 +23,10 @@ export interface UpstreamSettings {
   readonly bodyIdleTimeoutMs?: number
   /** A client that neither sends of its body nor takes of the answer for so long is gone. */
   readonly clientIdleTimeoutMs?: number
+  /** One that sends fewer bytes a second of its body is turned away; any rate is enough without. */
+  readonly uploadBytesPerSecond?: number | undefined
+  /** Over so long at least. */
+  readonly uploadWindowMs?: number | undefined
   /** Requests under way at once; those beyond wait, and beyond `queue` are refused: a slow application holds up only itself. */
   readonly concurrency?: number
   readonly queue?: number
@@ -39,7 +44,7 @@ const keepsNone: ConnectionKeeper = {
 /** One application: its connections, its limits, and the moving of bytes to and from it. Nothing is ever sent twice. */
 export class Upstream implements ConnectionKeeper {
   readonly #connection: ConnectionSettings
-  readonly #clientIdleMs: number
+  readonly #patience: UploadPatience
   readonly #concurrency: number
   readonly #queue: number
   readonly #queueTimeoutMs: number
@@ -67,7 +72,11 @@ export class Upstream implements ConnectionKeeper {
       headMs: settings.headersTimeoutMs ?? 60_000,
       bodyIdleMs: settings.bodyIdleTimeoutMs ?? 300_000,
     }
-    this.#clientIdleMs = settings.clientIdleTimeoutMs ?? 60_000
+    this.#patience = {
+      idleMs: settings.clientIdleTimeoutMs ?? 60_000,
+      bytesPerSecond: settings.uploadBytesPerSecond,
+      windowMs: settings.uploadWindowMs ?? 30_000,
+    }
     this.#concurrency = settings.concurrency ?? 1024
     this.#queue = settings.queue ?? 512
     // Where all places are taken for so long, an application hangs: its users hear it, and come back.
@@ -77,7 +86,7 @@ export class Upstream implements ConnectionKeeper {
 
   /** Moves one request there and its answer back. Every ending, good or bad, is answered by the passage. */
   forward(passage: Passage): void {
-    const exchange = new Exchange(passage, this.#clientIdleMs, this.#eventStreams, this.#release)
+    const exchange = new Exchange(passage, this.#patience, this.#eventStreams, this.#release)
     if (this.#waiting.length === 0 && this.#hasRoom()) this.#start(exchange)
     else if (this.#waiting.length < this.#queue) {
       this.#waiting.push(exchange)

@@ -46,7 +46,18 @@ export interface RunOutcome {
  */
 export async function startGateway(
   t: Scope,
-  { yaml, environment = {}, directory }: { yaml: string; environment?: NodeJS.ProcessEnv; directory?: string },
+  {
+    yaml,
+    environment = {},
+    directory,
+    isPlain = false,
+  }: {
+    yaml: string
+    environment?: NodeJS.ProcessEnv
+    directory?: string
+    /** Without what tap puts into every process: it ends them at signals that Node passes over. */
+    isPlain?: boolean
+  },
 ): Promise<RunningGateway> {
   const home = directory ?? (await temporaryDirectory(t))
   await mkdir(home, { recursive: true })
@@ -64,7 +75,9 @@ export async function startGateway(
   let child: Child | undefined
   async function start(): Promise<void> {
     before += child?.output() ?? ''
-    const started = startChild(process.execPath, [main, 'start', '--config', configFile], { cwd: home, env })
+    const command = [process.execPath, main, 'start', '--config', configFile]
+    const [program = '', ...args] = isPlain ? ['env', '-u', 'NODE_OPTIONS', ...command] : command
+    const started = startChild(program, args, { cwd: home, env })
     child = started
     await until(
       'the gateway to be ready',
