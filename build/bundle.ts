@@ -10,9 +10,11 @@ const compiled = fileURLToPath(new URL('../', import.meta.url))
 
 /** Packages that stay where they are: some are machine code, the others are loaded where a file or a command asks for them. */
 const apart = [
-  ...['lmdb', '@node-rs/argon2'],
+  '@node-rs/argon2',
   ...['@keyv/redis', 'ldapts', 'nodemailer', 'twilio', 'prom-client', '@opentelemetry'],
-  ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js'],
+  ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js', 'undici'],
+  // For schemas of routes; the gateway has none.
+  ...['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],
   // Of ws, and taken only where they are installed.
   ...['bufferutil', 'utf-8-validate'],
 ]

@@ -45,8 +45,9 @@ export class TemplateFolder extends Eta {
       return make(value)
     }
     this.#read(join(builtIn, folder))
-    if (overrides !== undefined) this.#override(join(overrides, folder), mayAdd)
-    for (const name of this.names) this.#compile(name)
+    const theirs = overrides === undefined ? [] : this.#override(join(overrides, folder), mayAdd)
+    // Ours compile: they are, each at its first use.
+    for (const name of theirs) this.#compile(name)
   }
 
   /** Without their ending. */
@@ -87,11 +88,13 @@ export class TemplateFolder extends Eta {
     return names
   }
 
-  #override(directory: string, mayAdd?: RegExp): void {
-    if (!existsSync(directory)) return
+  /** @returns the names of what is there */
+  #override(directory: string, mayAdd?: RegExp): readonly string[] {
+    if (!existsSync(directory)) return []
     const ours = new Set(this.names)
-    const stray = this.#read(directory).find((name) => !ours.has(name) && !mayAdd?.test(name))
-    if (stray === undefined) return
+    const theirs = this.#read(directory)
+    const stray = theirs.find((name) => !ours.has(name) && !mayAdd?.test(name))
+    if (stray === undefined) return theirs
     const file = `${join(directory, stray)}${this.#ending}`
     throw new TemplateError(`${file} replaces nothing. There are: ${[...ours].sort().join(', ')}`)
   }

@@ -124,6 +124,8 @@ async function oneSite(scope: FastifyInstance, parts: ProxyParts & { site: Site<
     prefix: site.path === '/' ? '' : site.path.replaceAll(':', '::'),
     httpMethods: methods,
     constraints: site.host === undefined ? {} : { host: site.host },
+    // Nor does it need a client of its own.
+    http: {},
     // Keeps it from adding parsers of its own.
     proxyPayloads: false,
     handler: () => {

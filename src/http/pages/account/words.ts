@@ -5,10 +5,12 @@ export interface SpokenTime {
   readonly iso: string
 }
 
-const clock = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
+// Made when it is wanted: what it knows about languages takes a while to read.
+let clock: Intl.DateTimeFormat | undefined
 
 /** @param at milliseconds since 1970 */
 export function spoken(at: number): SpokenTime {
   const date = new Date(at)
+  clock ??= new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
   return { words: `${clock.format(date)} UTC`, iso: date.toISOString() }
 }
