@@ -56,12 +56,17 @@ http { access_log off; server_tokens off; ${paths.join(' ')}\n${server}\n}\n`,
 }
 
 export async function startCaddy(t: Scope, behind: Behind): Promise<number> {
-  const { port, directory } = await place(t)
   const [site = ''] = blocksOf('caddy', 'caddyfile')
+  return runCaddy(t, placed(site, behind))
+}
+
+/** @param site a Caddyfile for crm.example.com, which is served on a port of this machine instead */
+export async function runCaddy(t: Scope, site: string): Promise<number> {
+  const { port, directory } = await place(t)
   const file = join(directory, 'Caddyfile')
   const own = `http://:${port} {\n\tbind 127.0.0.1\n`
   const options = '{\n\tadmin off\n\tauto_https off\n}\n'
-  await writeFile(file, options + placed(site, behind).replace('crm.example.com {\n', own))
+  await writeFile(file, options + site.replace('crm.example.com {\n', own))
   const env = { ...process.env, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
   await run(t, 'caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, env)
   return port
