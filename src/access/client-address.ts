@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { LruMap } from 'toad-cache'
 
 /** An IP address that could be read. IPv4 in IPv6 clothes (`::ffff:1.2.3.4`) is IPv4. */
 export interface Address {
@@ -18,6 +19,17 @@ export class AddressRangeError extends Error {
  * each parser takes them for another address) and zones (`fe80::1%eth0`).
  */
 export function parseAddress(text: string): Address | undefined {
+  const known = parsed.get(text)
+  if (known !== undefined) return known
+  const address = parse(text)
+  if (address !== undefined) parsed.set(text, address)
+  return address
+}
+
+/** Addresses already read: most requests come over connections, by proxies and from clients that are known. */
+const parsed = new LruMap<Address>(4096)
+
+function parse(text: string): Address | undefined {
   // What a socket says that listens on both families; the parser of ipaddr.js would take seven times as long.
   const decimals = text.startsWith('::ffff:') ? text.slice(7) : text
   if (isIPv4(decimals)) return { text: decimals, ip: ipaddr.IPv4.parse(decimals) }
@@ -167,8 +179,15 @@ export function clientAddress(
   return client
 }
 
+/** The lines of a header as Node gives them. */
+export function linesOf(header: string | readonly string[]): readonly string[] {
+  return typeof header === 'string' ? [header] : header
+}
+
 function parseEntry(entry: string): Address | undefined {
   if (entry.length > maximumEntry) return undefined
+  const plain = parseAddress(entry)
+  if (plain !== undefined) return plain
   const text = entry.replace(/^[ \t]+|[ \t]+$/g, '')
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1]
   if (bracketed !== undefined) return isIPv6(bracketed) ? parseAddress(bracketed) : undefined

@@ -4,7 +4,7 @@ import { type AddressRanges, parseAddress } from '../access/client-address.js'
 import { GatelodgeError } from '../errors.js'
 import type { Applications, ProxySite } from './application.js'
 import type { ErrorAnswers } from './errors.js'
-import { type Gate, isForwardAuth, type Judged, rawTarget } from './gate.js'
+import { type Gate, isForwardAuth, type Judged, rawTarget, type Verdict } from './gate.js'
 import { isFromOwnPage } from './origin.js'
 import { type OriginalRequest, originalRequest } from './original-request.js'
 import { isPageLoad } from './page-load.js'
@@ -37,7 +37,7 @@ export async function forwardAuth(scope: FastifyInstance, parts: ForwardAuthPart
   // In the first hook, so that no body is waited for: proxies send the head only, and what else they send is not read.
   scope.addHook('onRequest', (request, reply, _done) => {
     reply.hijack()
-    void answer(parts, request, reply)
+    answer(parts, request, reply)
   })
   const never = () => {
     throw new GatelodgeError('internal')
@@ -46,23 +46,39 @@ export async function forwardAuth(scope: FastifyInstance, parts: ForwardAuthPart
   scope.all('/forward-auth/*', never)
 }
 
-async function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { raw: response }: FastifyReply) {
+/** At once where nothing has to be waited for. */
+function answer(parts: ForwardAuthParts, { raw, id }: FastifyRequest, { raw: response }: FastifyReply): void {
   let original: OriginalRequest | undefined
+  const fail = (error: unknown) => parts.errors.answer(raw, response, error, id, reasonOf(error), original)
   try {
-    original = readOriginal(parts, raw)
-    const judging = parts.gate.judge(original, id)
-    const verdict = judging instanceof Promise ? await judging : judging
-    parts.traces?.decided(raw, verdict, true)
-    if (verdict.kind === 'judged') parts.onJudged?.(raw, verdict)
-    if (isStopped(verdict)) parts.onStopped?.(original, id, verdict)
-    if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
-    if (verdict.kind === 'judged') await answerJudged(parts, verdict, original, raw, response, id)
-    else if (isForwardAuth(verdict.target.path.slice(parts.gate.prefix.length))) throw new GatelodgeError('not-found')
-    // Our own pages ask for themselves.
-    else allow(response, [], id)
+    const asked = readOriginal(parts, raw)
+    original = asked
+    const act = (verdict: Verdict<ProxySite>) => actOn(parts, verdict, asked, raw, response, id)
+    const judging = parts.gate.judge(asked, id)
+    const acting = judging instanceof Promise ? judging.then(act) : act(judging)
+    acting?.catch(fail)
   } catch (error) {
-    parts.errors.answer(raw, response, error, id, reasonOf(error), original)
+    fail(error)
   }
+}
+
+function actOn(
+  parts: ForwardAuthParts,
+  verdict: Verdict<ProxySite>,
+  original: OriginalRequest,
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+): Promise<void> | undefined {
+  parts.traces?.decided(request, verdict, true)
+  if (verdict.kind === 'judged') parts.onJudged?.(request, verdict)
+  if (isStopped(verdict)) parts.onStopped?.(original, requestId, verdict)
+  if (verdict.kind === 'refused') throw new GatelodgeError(verdict.error)
+  if (verdict.kind === 'judged') return answerJudged(parts, verdict, original, request, response, requestId)
+  if (isForwardAuth(verdict.target.path.slice(parts.gate.prefix.length))) throw new GatelodgeError('not-found')
+  // Our own pages ask for themselves.
+  allow(response, [], requestId)
+  return undefined
 }
 
 function readOriginal({ gate, peers, trusted, applications }: ForwardAuthParts, request: IncomingMessage) {
@@ -72,14 +88,14 @@ function readOriginal({ gate, peers, trusted, applications }: ForwardAuthParts, 
   return originalRequest(request, behind.startsWith('/') ? behind : '', { trusted, scheme: applications.scheme })
 }
 
-async function answerJudged(
+function answerJudged(
   { gate, applications, errors, onStopped }: ForwardAuthParts,
   judged: Judged<ProxySite>,
   original: OriginalRequest,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
-): Promise<void> {
+): Promise<void> | undefined {
   const application = applications.of(judged.site)
   const refusal = refusalTo(original, judged)
   if (refusal === undefined) {
@@ -89,12 +105,14 @@ async function answerJudged(
     if (isForeign && enforce !== false) throw new GatelodgeError('upgrade.refused')
     const named = isForeign ? observedForeign(judged) : judged
     if (isForeign && judged.observed === undefined) onStopped?.(original, requestId, named)
-    const headers = [
-      ...(await applications.answerFor(application, original, named)),
-      ...Object.entries(judged.headers ?? {}).flat(),
-    ]
-    allow(response, headers, requestId)
-    return
+    const open = (headers: readonly string[]) => {
+      const { headers: more } = judged
+      allow(response, more === undefined ? headers : [...headers, ...Object.entries(more).flat()], requestId)
+    }
+    const headers = applications.answerFor(application, original, named)
+    if (headers instanceof Promise) return headers.then(open)
+    open(headers)
+    return undefined
   }
   const { page, error } = refusal
   const isLed = page !== undefined && isPageLoad(original)
@@ -103,12 +121,13 @@ async function answerJudged(
   const location = `${original.scheme}://${original.host}${way}`
   if (isLed && original.asker !== 'nginx') {
     errors.redirect(request, response, location, requestId)
-    return
+    return undefined
   }
   // nginx gives nothing of the answer to the client by itself; its configuration can pick up single headers.
   const led = isLed ? { location, 'x-gatelodge-location': location } : {}
   const more = { ...led, 'x-gatelodge-code': error.code }
   errors.answer(request, response, error, requestId, more, original)
+  return undefined
 }
 
 function allow(response: ServerResponse, headers: readonly string[], requestId: string): void {

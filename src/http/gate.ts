@@ -1,7 +1,13 @@
 import type { IncomingMessage } from 'node:http'
-import { LruMap } from 'toad-cache'
 import { type CanonicalTarget, canonicalTarget } from '../access/canonical-target.js'
-import { type Address, type AddressRanges, clientAddress, networkKey, parseAddress } from '../access/client-address.js'
+import {
+  type Address,
+  type AddressRanges,
+  clientAddress,
+  linesOf,
+  networkKey,
+  parseAddress,
+} from '../access/client-address.js'
 import { type Decision, decide, type SessionFacts } from '../access/decide.js'
 import type { Policy, Rule, Site, SiteSettings } from '../access/policy.js'
 import type { Outside, ScopeSettings } from '../access/scope.js'
@@ -100,13 +106,9 @@ export interface GateParts<S extends SiteSettings> {
   readonly decide?: typeof decide
 }
 
-const rememberedPeers = 4096
-
 /** Judges a request by its head, before anything of its body is read. Decides nothing itself: `decide` does. */
 export class Gate<S extends SiteSettings = SiteSettings> {
   readonly #parts: GateParts<S>
-  /** Addresses of peers already parsed: most requests come over connections that are known. */
-  readonly #peers = new LruMap<{ readonly address: Address | undefined }>(rememberedPeers)
   /** Who sent requests with credentials, which are costly to look at again while the request lasts. */
   readonly #programs = new WeakMap<Judgeable, OpenProgram>()
 
@@ -157,13 +159,8 @@ export class Gate<S extends SiteSettings = SiteSettings> {
   client(request: Judgeable): Address | undefined {
     const peer = request.socket.remoteAddress
     const forwarded = request.headers['x-forwarded-for']
-    if (forwarded !== undefined) return clientAddress(peer, [forwarded].flat(), this.#parts.trusted)
-    if (peer === undefined) return undefined
-    const known = this.#peers.get(peer)
-    if (known !== undefined) return known.address
-    const address = parseAddress(peer)
-    this.#peers.set(peer, { address })
-    return address
+    if (forwarded !== undefined) return clientAddress(peer, linesOf(forwarded), this.#parts.trusted)
+    return peer === undefined ? undefined : parseAddress(peer)
   }
 
   #judgeKnown(request: Judgeable, facts: RequestFacts<S>): Judged<S> | Promise<Judged<S>> {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { type AddressRanges, clientAddress } from '../access/client-address.js'
+import { type AddressRanges, clientAddress, linesOf } from '../access/client-address.js'
 import { GatelodgeError } from '../errors.js'
 import type { Judgeable } from './gate.js'
 import { isHost } from './server-options.js'
@@ -76,13 +76,11 @@ export function originalRequest(
   const address =
     forwardedFor === undefined
       ? undefined
-      : clientAddress(request.socket.remoteAddress, [forwardedFor].flat(), trusted)?.text
-  const { 'x-forwarded-for': _, ...headers } = request.headers
-  headers.host = host
+      : clientAddress(request.socket.remoteAddress, linesOf(forwardedFor), trusted)?.text
   return {
     url,
     method,
-    headers,
+    headers: { ...request.headers, 'x-forwarded-for': undefined, host },
     rawHeaders: request.rawHeaders,
     socket: { remoteAddress: address },
     // Behind an https address nobody is led to http, whatever the last hop was.

@@ -220,8 +220,7 @@ export class HeaderPolicy {
   ): string[] {
     const answer: string[] = []
     this.#pushIdentity(answer, facts)
-    const given = new Set(answer.filter((_, at) => at % 2 === 0))
-    for (const name of this.#identity.names) if (!given.has(name)) answer.push(name, '')
+    for (const name of this.#identity.names) if (!isSaid(name, answer)) answer.push(name, '')
     answer.push('Cookie', withoutOurCookies(headers.cookie ?? '') ?? '')
     const { authorization } = headers
     if (authorization !== undefined && !this.#owned.has('authorization')) {
@@ -297,6 +296,11 @@ export class HeaderPolicy {
     if (rest === '') return '/'
     return /^[/?#]/.test(rest) ? rest : location
   }
+}
+
+function isSaid(name: string, headers: readonly string[]): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true
+  return false
 }
 
 const invalidValue = /[^\t\x20-\x7e\x80-\xff]/
