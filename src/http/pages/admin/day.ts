@@ -5,6 +5,7 @@ import type { DependencyView } from '../../../operations/health.js'
 import { listLocks } from '../../../operations/locks.js'
 import { showSending } from '../../../operations/messages.js'
 import { spoken } from '../account/words.js'
+import type { PagesParts } from '../parts.js'
 import type { Visit } from '../visit.js'
 import { userPage } from './forms.js'
 import { ask, deskData, loadDesk } from './standing.js'
@@ -22,7 +23,7 @@ export async function showDay(visit: Visit): Promise<FastifyReply> {
     charts,
     hours: hours.map(({ from, ...counts }) => ({ hour: `${from.slice(11, 13)}:00`, ...counts })),
     ...sentData(sending),
-    dependencies: dependencies.map(dependencyData),
+    dependencies: dependencies.map((one) => dependencyData(one, visit.parts.secondFactors)),
   })
 }
 
@@ -50,14 +51,14 @@ export async function showSent(visit: Visit): Promise<FastifyReply> {
 }
 
 /** In words: what it is called, and what is known of it. */
-function dependencyData(one: DependencyView): object {
+function dependencyData(one: DependencyView, methods: PagesParts['secondFactors']): object {
   const { kind, name, isUp, reason } = one
   const rest = name.slice(name.indexOf(' ') + 1)
   const labels: Readonly<Record<DependencyView['kind'], string>> = {
     store: 'The store',
     users: name === rest ? 'The user directory' : `The user directory ${rest}`,
     upstream: `The application at ${rest === '*' ? 'any host' : rest}`,
-    messages: name === 'mail' ? 'The mail server' : `Messages by ${name}`,
+    messages: name === 'mail' ? 'The mail server' : `Codes by ${(methods.get(name)?.label ?? name).toLowerCase()}`,
     'audit-out': rest === 'owner-mails' ? 'Mails to owners' : `The audit's way out to ${rest}`,
   }
   const when = (iso: string | undefined) => (iso === undefined ? undefined : spoken(Date.parse(iso)))
