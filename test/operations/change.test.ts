@@ -75,6 +75,13 @@ t.test('what was on file can be removed', async (t) => {
   t.match(await tryPassword(r, 'bob'), { outcome: 'session' })
 })
 
+t.test('what a form says again is left as it is, whatever it looks like', async (t) => {
+  const { r } = await withMail(t)
+  await add(r, 'bob', { mobile: '+15550100' })
+  const again = { user: 'bob', mobile: '+15550100', groups: [], displayName: 'Bob' }
+  t.match(await r.desk.run(changeUser, again, shell), { mobile: '+15550100', displayName: 'Bob' })
+})
+
 t.test('what is no address, no number, no change, or both at once is refused', async (t) => {
   const { r } = await withMail(t)
   await add(r, 'bob', { email: 'bob@example.com' })

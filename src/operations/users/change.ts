@@ -65,8 +65,11 @@ export const changeUser = defineOperation({
   },
 })
 
-async function wantedChange({ input }: Context<z.output<typeof fields>>): Promise<UserChange | Refusal> {
-  const { email, mobile, displayName, groups, remove } = input
+async function wantedChange({ input, target }: Context<z.output<typeof fields>>): Promise<UserChange | Refusal> {
+  const { displayName, groups, remove } = input
+  // A form says again what is there: that need not be what would be taken today.
+  const email = input.email === target.user.email ? undefined : input.email
+  const mobile = input.mobile === target.user.mobile ? undefined : input.mobile
   const both = remove.find((name) => input[name] !== undefined)
   if (both !== undefined) return fault(both, `The ${names[both]} is to be changed and removed: not both.`)
   const address = email === undefined ? undefined : mailAddress(email)

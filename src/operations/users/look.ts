@@ -107,7 +107,7 @@ export const userActivity = defineOperation({
 })
 
 /** How many are looked at for one page. */
-const LOOKED = 2000
+const LOOKED = 1000
 const BATCH = 100
 
 async function owners({ directory, accounts }: DeskRooms): Promise<readonly UserView[]> {
