@@ -10,7 +10,7 @@ const compiled = fileURLToPath(new URL('../', import.meta.url))
 
 /** Packages that stay where they are: some are machine code, the others are loaded where a file or a command asks for them. */
 const apart = [
-  '@node-rs/argon2',
+  ...['lmdb', '@node-rs/argon2'],
   ...['@keyv/redis', 'ldapts', 'nodemailer', 'twilio', 'prom-client', '@opentelemetry'],
   ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js', 'undici'],
   // For schemas of routes; the gateway has none.
@@ -40,7 +40,7 @@ const seldom: Plugin = {
 }
 
 /**
- * Every module goes on to find what lies around it as if it stood where it was compiled. What is imported while it runs and
+ * Every module of ours goes on to find what lies around it as if it stood where it was compiled. What is imported while it runs and
  * is not in the bundle is imported by whoever runs the bundle: a script that V8 takes from its cache cannot.
  */
 const places: Plugin = {
@@ -48,10 +48,15 @@ const places: Plugin = {
   setup({ onLoad }) {
     onLoad({ filter: /\.m?js$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8')
+      if (!path.startsWith(compiled)) {
+        // Where packages are installed need not be where they were at the build.
+        if (text.includes('import.meta.url'))
+          throw new Error(`looks for what lies around it, and has to stay apart: ${path}`)
+        return undefined
+      }
       const place = JSON.stringify(relative(bundleDirectory, path))
       const placed = text.replaceAll('import.meta.url', `placeOf(${place})`)
-      const contents = path.startsWith(compiled) ? placed.replace(importOfOthers, 'importModule(') : placed
-      return contents === text ? undefined : { contents, loader: 'js' }
+      return { contents: placed.replace(importOfOthers, 'importModule('), loader: 'js' }
     })
   },
 }
@@ -101,7 +106,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   lineLimit: 120,
   logLevel: 'warning',
-  plugins: [seldom, places, carried],
+  plugins: [seldom, carried, places],
   banner: {
     js: '(function (require, importModule, exports, bundle) { const placeOf = (path) => new URL(path, bundle).href',
   },

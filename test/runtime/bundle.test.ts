@@ -47,10 +47,14 @@ t.test('the program is run from its bundle, and from its modules where one is ne
   // The code beside it is not of this text any more, and is not taken.
   await writeFile(bundle, `console.log("bundle");\n${await readFile(bundle, 'latin1')}`, 'latin1')
   t.equal((await run(home, main, '--version')).output, `bundle\n${version}\n`)
-  t.match((await run(home, main, 'check')).output, 'gatelodge.yaml', 'a command finds its parts')
+  await writeFile(join(home, 'gatelodge.yaml'), 'sites: [{ upstream: http://127.0.0.1:1 }]\nstore: { use: embedded }\n')
+  await writeFile(join(home, 'dist/plugins/stores/embedded.js'), 'throw new Error("not from the bundle")')
+  t.match(await run(home, main, 'check'), { end: '0' }, 'plugins of ours are in it')
 
   await mkdir(join(home, 'src'))
   await copyFile(join(root, 'src/main.ts'), join(home, 'src/main.ts'))
+  const now = new Date()
+  await utimes(bundle, now, now)
   t.equal((await run(home, main, '--version')).output, `bundle\n${version}\n`, 'beside sources, too')
 
   const soon = new Date(Date.now() + 60_000)
