@@ -435,7 +435,13 @@ t.test('files that are no text are refused', async (t) => {
   t.match(complaintsOf(`#${'x'.repeat(1_048_576)}`), /the file is larger than 1 MiB/)
   t.same(loadConfig(join(directory, 'nowhere.yaml'), {}), {
     problems: [
-      { file: join(directory, 'nowhere.yaml'), line: 1, column: 1, path: '', message: 'the file does not exist' },
+      {
+        file: join(directory, 'nowhere.yaml'),
+        line: 1,
+        column: 1,
+        path: '',
+        message: 'the file does not exist: gatelodge init writes one, --config names another',
+      },
     ],
   })
   t.match(loadConfig(directory, {}), { problems: [{ message: 'this is a directory, not a file' }] })

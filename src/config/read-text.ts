@@ -14,7 +14,8 @@ export function readText(file: string): { readonly text: string } | { readonly m
     }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (code === 'ENOENT') return { message: 'the file does not exist' }
+    if (code === 'ENOENT')
+      return { message: 'the file does not exist: gatelodge init writes one, --config names another' }
     if (code === 'EACCES') return { message: 'the file may not be read by this user' }
     return { message: `the file cannot be read${code === '' ? '' : ` (${code})`}` }
   }
