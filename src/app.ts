@@ -124,6 +124,7 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
       settingForms: settingForms(config),
       tokenRate: config.tokens.rate,
       grace: config.secondFactor.grace,
+      approval: config.secondFactor.approval,
     })
 
     const ownerMails = ownerMailsFor(config, { store, messages, log, now, owners: () => owners(identity, directory) })

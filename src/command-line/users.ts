@@ -80,6 +80,32 @@ export function addUserCommands(program: Command): void {
     )
   onUser('unlock', 'judge codes and passwords of this user again at once, after too many wrong ones', 'userUnlock')
   onUser('reset-second-factor', 'forget the second factors: the user sets one up anew', 'userResetSecondFactor')
+  const approval = () => import('../commands/approval.js')
+  user
+    .command('approvals')
+    .description('users whose second factor waits for an owner')
+    .addOption(config())
+    .addOption(json())
+    .action(
+      exit((options) =>
+        inHouse(options.config, async (rooms) => (await approval()).userApprovals(rooms, process, options)),
+      ),
+    )
+  for (const [name, description] of [
+    ['approve', 'let the second factor count that this user set up'],
+    ['refuse', 'forget the second factor that this user set up and that waits'],
+  ] as const) {
+    user
+      .command(name)
+      .description(description)
+      .argument('<name>')
+      .addOption(config())
+      .action(
+        exit((who, options) =>
+          inHouse(options.config, async (rooms) => (await approval()).userSettle(rooms, process, who, name)),
+        ),
+      )
+  }
   const usersPolicy = () => import('../commands/user-policy.js')
   user
     .command('require')

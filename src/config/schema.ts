@@ -173,6 +173,10 @@ const secondFactor = z.strictObject({
     })
     .exactOptional()
     .describe('For how long setting up a second factor that is required can be put off.'),
+  approval: z
+    .enum(['off', 'owner'])
+    .default('off')
+    .describe('Whether a second factor that a user sets up counts at once, or when an owner has approved it.'),
   fallback: flag().default(true).describe('Send the code by e-mail when the text message cannot be sent.'),
   methods: z
     .array(pluginReference('second-factors'))
@@ -299,7 +303,7 @@ const directory = z
   })
   .meta({ pluginKind: 'user-directories' })
 
-const ownerAlerts = ['lockouts', 'budgets', 'dependencies', 'owners', 'policy'] as const
+const ownerAlerts = ['lockouts', 'budgets', 'dependencies', 'owners', 'policy', 'approvals'] as const
 
 const audit = z
   .strictObject({
@@ -324,7 +328,7 @@ const audit = z
       .union([flag(), z.array(z.enum(ownerAlerts)).max(ownerAlerts.length)])
       .default(false)
       .describe(
-        'What owners are told by mail: true for all, or some of lockouts, budgets, dependencies, owners, policy.',
+        'What owners are told by mail: true for all, or some of lockouts, budgets, dependencies, owners, policy, approvals.',
       ),
   })
   .transform(({ keep, ...rest }) => ({ keptSeconds: keep, ...rest }))

@@ -34,6 +34,14 @@ export interface Grace {
   readonly signIns: number
 }
 
+/** A second factor that was set up and waits for an owner. Until then it counts for nothing. */
+export interface Awaiting extends Enrolled {
+  /** ms since 1970. */
+  readonly at: number
+  /** Of the account then: what ended its sessions ended this as well. */
+  readonly generation: number
+}
+
 /** What the gateway itself keeps about a user of the directory. What records of an earlier version lack is optional. */
 export interface Account {
   /** The same as the user's. */
@@ -59,6 +67,8 @@ export interface Account {
   readonly clearedAt?: number
   /** The one place that says which enrolments count. */
   readonly enrolled: readonly Enrolled[]
+  /** To be read by {@link awaitingOf}. */
+  readonly awaiting?: Awaiting
   /** The enrolment that is asked first. */
   readonly preferred?: string
   readonly createdAt: number
@@ -196,6 +206,11 @@ export class Accounts {
 /** The account with everything opened before it ended. */
 export function raised(account: Account): Account {
   return { ...account, generation: account.generation + 1 }
+}
+
+/** The second factor that waits for an owner, where one still does. */
+export function awaitingOf({ awaiting, generation }: Pick<Account, 'awaiting' | 'generation'>): Awaiting | undefined {
+  return awaiting?.generation === generation ? awaiting : undefined
 }
 
 /** Whether the owner switched this method off for this user. */

@@ -1,6 +1,8 @@
 import type { Audit } from '../audit/audit.js'
 import type { User } from '../contracts.js'
-import type { Account } from './accounts.js'
+import { type Account, awaitingOf } from './accounts.js'
+import type { Judge } from './answer-step.js'
+import type { Approvals } from './approvals.js'
 import type { BackupCodes } from './backup-codes.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeStep } from './code-step.js'
@@ -8,12 +10,13 @@ import type { Devices } from './devices.js'
 import type { Enrolment, Enrolments } from './enrolments.js'
 import type { Factors } from './factors.js'
 import type { Notices } from './notices.js'
-import type { AnswerOutcome, Begun, Method } from './outcomes.js'
+import type { Begun, EnrolOutcome, Held, Method } from './outcomes.js'
 import type { Live, Outstanding } from './outstanding.js'
 import type { PendingSignIns } from './pending.js'
 
 interface Parts {
   readonly enrolments: Enrolments
+  readonly approvals: Approvals
   readonly pending: PendingSignIns
   readonly backupCodes: Pick<BackupCodes, 'drop'>
   readonly devices: Pick<Devices, 'revokeAll'>
@@ -23,6 +26,14 @@ interface Parts {
   readonly outstanding: Outstanding
   readonly audit: Audit
 }
+
+/** What is done with a factor whose first answer was right. @returns false where something was taken away meanwhile */
+type Take = (
+  live: Live,
+  confirmed: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
+  client: ClientFacts,
+  answer?: string,
+) => Promise<boolean>
 
 /** Taking a second factor over: a secret that is shown, and active only after the first right answer. */
 export class EnrolStep {
@@ -45,6 +56,8 @@ export class EnrolStep {
     const live = await this.#parts.outstanding.find(pendingToken, 'enrol')
     if (live === undefined || !this.#parts.factors.isAvailable(method, live.account, live.pending.user))
       return undefined
+    // One at a time: what waits for an owner is approved or refused first.
+    if (awaitingOf(live.account) !== undefined) return undefined
     const { user } = live.pending
     const made = (await this.#parts.factors.checked(method)?.enrol.begin(user)) ?? { secret: null, show: null }
     // Two tabs at once: the secret that was kept is the one to show.
@@ -55,33 +68,46 @@ export class EnrolStep {
     return pending?.enrolling && { show: pending.enrolling.show, ...(sent === undefined ? {} : { sent }) }
   }
 
-  /** The first right answer makes the factor active and opens the session. */
-  async confirm(pendingToken: string | undefined, text: string, client: ClientFacts): Promise<AnswerOutcome> {
+  /** The first right answer makes the factor active and opens the session; or the factor waits for an owner, and opens nothing. */
+  async confirm(pendingToken: string | undefined, text: string, client: ClientFacts): Promise<EnrolOutcome> {
     const live = await this.#parts.outstanding.find(pendingToken, 'enrol')
-    if (live?.pending.enrolling === undefined) return { outcome: 'expired' }
+    if (live?.pending.enrolling === undefined || awaitingOf(live.account) !== undefined) return { outcome: 'expired' }
     const { method, secret } = live.pending.enrolling
+    const isHeld = await this.#parts.approvals.isNeeded(live.account)
+    const instead = isHeld ? { outcome: 'held' as const, returnTo: live.pending.returnTo } : undefined
+    const take = isHeld ? this.#hold : this.#activate
     if (this.#parts.factors.sendsCode(method)) {
       const enrolment = { method, name: this.#parts.factors.label(method), enrolment: null }
-      return this.#parts.outstanding.finishByCode(live, pendingToken ?? '', text, client, async ({ ref }) =>
-        ref === method ? () => this.#activate(live, enrolment, client) : undefined,
+      return this.#parts.outstanding.finishByCode<Held>(
+        live,
+        { token: pendingToken ?? '', text, client },
+        async ({ ref }) => (ref === method ? () => take(live, enrolment, client) : undefined),
+        instead,
       )
     }
-    return this.#parts.outstanding.finish(live, { method, text, client }, async (answer) => {
+    const judge: Judge = async (answer) => {
       const factor = this.#parts.factors.checked(method)
       const enrolment = await factor?.enrol.confirm(secret, answer)
       if (factor === undefined || enrolment === undefined) return undefined
       return async () =>
         (await this.#parts.pending.win(live.pending)) &&
-        this.#activate(live, { method, name: factor.label, enrolment }, client, answer)
-    })
+        take(live, { method, name: factor.label, enrolment }, client, answer)
+    }
+    return this.#parts.outstanding.finish<Held>(live, { method, text, client }, judge, instead)
   }
 
-  async #activate(
-    { pending, account }: Live,
-    confirmed: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
-    client: ClientFacts,
-    answer?: string,
-  ): Promise<boolean> {
+  /** Kept for an owner to say yes. The pending sign-in is used up, and no session opens. */
+  #hold: Take = async ({ account }, confirmed, client, answer) => {
+    const held = await this.#parts.approvals.hold(account, confirmed)
+    if (held === undefined) return false
+    if (answer !== undefined) await this.#parts.enrolments.spend(held, answer)
+    const { id: accountId, username } = account
+    const entry = { accountId, username, method: held.method, client, reason: 'awaits-approval' }
+    await this.#parts.audit.record({ event: 'factor.enrolled', outcome: 'intended', ...entry })
+    return true
+  }
+
+  #activate: Take = async ({ pending, account }, confirmed, client, answer) => {
     // What stood for a factor that was taken off must not come back to life with this one.
     if (account.enrolled.length === 0) {
       const { backupCodes, devices } = this.#parts

@@ -1,5 +1,5 @@
 import type { Json, Store } from '../contracts.js'
-import { type Account, type Accounts, raised } from './accounts.js'
+import { type Account, type Accounts, awaitingOf, raised } from './accounts.js'
 import { Records } from './records.js'
 import { drawToken, hashOf } from './secret.js'
 
@@ -16,6 +16,9 @@ export interface Enrolment {
   readonly createdAt: number
   readonly lastUsedAt?: number
 }
+
+/** What an enrolment is made of when its first right answer came. */
+type Confirmed = Pick<Enrolment, 'method' | 'name' | 'enrolment'>
 
 /** The second factors users registered, and which answers were used up. */
 export class Enrolments {
@@ -47,9 +50,55 @@ export class Enrolments {
    * @param account as it was when the answer was judged
    * @returns `undefined` when the account was revoked, or got another factor, meanwhile
    */
-  async activate(
+  async activate(account: Account, confirmed: Confirmed): Promise<Enrolment | undefined> {
+    const { method } = confirmed
+    return this.#keep(
+      account,
+      confirmed,
+      (now, id) => ({ ...now, enrolled: [...now.enrolled, { id, method }] }),
+      ({ enrolled }, made) => enrolled.some(({ id }) => id === made),
+    )
+  }
+
+  /**
+   * Keeps a confirmed enrolment until an owner says yes: the account does not name it among those that count.
+   * @returns `undefined` as {@link activate}, and where another one waits
+   */
+  async hold(account: Account, confirmed: Confirmed): Promise<Enrolment | undefined> {
+    const { method } = confirmed
+    return this.#keep(
+      account,
+      confirmed,
+      (now, id) =>
+        awaitingOf(now) === undefined
+          ? { ...now, awaiting: { id, method, at: this.#now(), generation: now.generation } }
+          : now,
+      ({ awaiting }, made) => awaiting?.id === made,
+    )
+  }
+
+  /** Makes the one that waits count, or drops it. @returns it; `undefined` where it waits no more: for one caller only */
+  async release(accountId: string, id: string, isApproved: boolean): Promise<Enrolment | undefined> {
+    let isMine = false
+    await this.#accounts.change(accountId, (now) => {
+      const { awaiting: _, ...rest } = now
+      isMine = awaitingOf(now)?.id === id
+      if (!isMine) return now
+      const method = now.awaiting?.method ?? ''
+      return isApproved ? { ...rest, enrolled: [...now.enrolled, { id, method }] } : rest
+    })
+    if (!isMine) return undefined
+    const enrolment = await this.#records.get(key(accountId, id))
+    if (!isApproved) await this.forget(accountId, id)
+    return enrolment
+  }
+
+  /** The record comes first, and the one write of the account that makes it count or wait second. */
+  async #keep(
     account: Account,
-    { method, name, enrolment }: Pick<Enrolment, 'method' | 'name' | 'enrolment'>,
+    { method, name, enrolment }: Confirmed,
+    change: (now: Account, id: string) => Account,
+    isKept: (account: Account, id: string) => boolean,
   ): Promise<Enrolment | undefined> {
     const made: Enrolment = {
       id: drawToken().slice(0, 16),
@@ -62,10 +111,10 @@ export class Enrolments {
     await this.#records.set(key(account.id, made.id), made)
     const changed = await this.#accounts.change(account.id, (now) =>
       now.generation === account.generation && now.enrolled.length === account.enrolled.length
-        ? { ...now, enrolled: [...now.enrolled, { id: made.id, method }] }
+        ? change(now, made.id)
         : now,
     )
-    if (changed?.enrolled.some(({ id }) => id === made.id)) return made
+    if (changed !== undefined && isKept(changed, made.id)) return made
     await this.#records.delete(key(account.id, made.id))
     return undefined
   }
@@ -106,12 +155,15 @@ export class Enrolments {
    */
   async reset(accountId: string): Promise<number | undefined> {
     let removed: Account['enrolled'] = []
+    let held: Account['awaiting']
     const changed = await this.#accounts.change(accountId, (account) => {
       removed = account.enrolled
-      const { preferred: _, ...rest } = account
+      held = account.awaiting
+      const { preferred: _, awaiting: __, ...rest } = account
       return { ...raised(rest), enrolled: [] }
     })
-    await Promise.all(removed.map(({ id }) => this.#records.delete(key(accountId, id))))
+    const gone = held === undefined ? removed : [...removed, held]
+    await Promise.all(gone.map(({ id }) => this.#records.delete(key(accountId, id))))
     return changed && removed.length
   }
 }

@@ -4,6 +4,7 @@ import type { Messages } from '../messages/messages.js'
 import { Accounts } from './accounts.js'
 import { Afterwards } from './afterwards.js'
 import { ApiUse } from './api-use.js'
+import { Approvals } from './approvals.js'
 import { Attempts } from './attempts.js'
 import { BackupCodes } from './backup-codes.js'
 import { Browsers } from './browsers.js'
@@ -46,6 +47,8 @@ export interface Identity {
   /** Whose guesses are not judged for a while. */
   readonly locks: Locks
   readonly enrolments: Enrolments
+  /** Second factors that wait for an owner. */
+  readonly approvals: Approvals
   readonly sessions: Sessions
   readonly signIn: SignIn
   readonly backupCodes: BackupCodes
@@ -93,6 +96,8 @@ export async function openIdentity(given: {
   tokenRate?: Rate | undefined
   /** For how long setting up a second factor that is required can be put off; left out: not at all. */
   grace?: GraceSettings | undefined
+  /** Who has to agree to a second factor that a user sets up; left out: nobody. */
+  approval?: 'off' | 'owner' | undefined
   /** How long a page may wait for a provider that sends, ms. Left out: as long as is bearable. */
   patience?: number
   now: () => number
@@ -124,6 +129,7 @@ export async function openIdentity(given: {
   const sending = new CodeSending({ ...parts, codes, links, factors: new Factors({ ...parts, enrolments }) })
   const devices = new Devices({ ...parts, accounts, installation })
   const backupCodes = new BackupCodes({ ...parts, notices })
+  const approvals = new Approvals({ ...parts, accounts, enrolments, backupCodes, devices, notices })
   const own = new OwnAccount({
     ...parts,
     accounts,
@@ -140,6 +146,7 @@ export async function openIdentity(given: {
     ...parts,
     accounts,
     enrolments,
+    approvals,
     sessions,
     pending,
     attempts,
@@ -171,6 +178,7 @@ export async function openIdentity(given: {
     attempts,
     locks,
     enrolments,
+    approvals,
     sessions,
     signIn,
     backupCodes,

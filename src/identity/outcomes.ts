@@ -50,6 +50,14 @@ export type AnswerOutcome =
   | { readonly outcome: 'no-code' }
   | { readonly outcome: 'expired' }
 
+/** The factor was set up and waits for an owner: no session opened. */
+export interface Held {
+  readonly outcome: 'held'
+  readonly returnTo: string
+}
+
+export type EnrolOutcome = AnswerOutcome | Held
+
 /**
  * What became of a code that was asked for. `sending`: the provider has not answered yet; `throttled`: no answer would be
  * judged now, so none is sent; `expired`: the pending sign-in is.
@@ -108,6 +116,8 @@ export interface PendingView {
   readonly triesLeft: number
   /** Set while none would be. */
   readonly retryAfterSeconds?: number
+  /** One that was set up before and waits for an owner: until then none can be set up. */
+  readonly awaiting?: { readonly label: string /** ms since 1970. */; readonly at: number }
   /** With `enrol`, where it can be put off: what is left. */
   readonly later?: GraceLeft
   readonly returnTo: string

@@ -52,27 +52,33 @@ export class Outstanding {
     return { pending, account }
   }
 
-  /** Judges an answer within the one budget of guesses; the right one opens the session. */
-  async finish(
+  /**
+   * Judges an answer within the one budget of guesses; the right one opens the session.
+   * @param instead what is answered to the right one in place of a session
+   */
+  async finish<Other = never>(
     { pending, account }: Live,
     guess: { readonly method: string; readonly text: string; readonly client: ClientFacts },
     judge: Judge,
-  ): Promise<AnswerOutcome> {
+    instead?: Other,
+  ): Promise<AnswerOutcome | Other> {
     const result = await this.#parts.answers.judge({ account, ...guess }, judge)
     if (result.outcome !== 'right') return result
+    if (instead !== undefined) return instead
     return this.open(pending, guess.method, guess.client)
   }
 
   /** The answer to a code that was sent. */
-  async finishByCode(
+  async finishByCode<Other = never>(
     live: Live,
-    token: string,
-    text: string,
-    client: ClientFacts,
+    { token, text, client }: { readonly token: string; readonly text: string; readonly client: ClientFacts },
     after: AfterCode,
-  ): Promise<AnswerOutcome> {
+    instead?: Other,
+  ): Promise<AnswerOutcome | Other> {
     const question = await this.#parts.codes.question(live.pending, token, after)
-    if (question !== undefined) return this.finish(live, { method: question.method, text, client }, question.judge)
+    if (question !== undefined) {
+      return this.finish(live, { method: question.method, text, client }, question.judge, instead)
+    }
     // Nothing to compare with: that is no guess, and tells nobody anything.
     const { retryAfterSeconds } = await this.#parts.attempts.secondStepLeft(live.account.id)
     return retryAfterSeconds === undefined ? { outcome: 'no-code' } : { outcome: 'throttled', retryAfterSeconds }

@@ -1,5 +1,5 @@
 import type { Audit } from '../audit/audit.js'
-import { usableEnrolments } from './accounts.js'
+import { awaitingOf, usableEnrolments } from './accounts.js'
 import type { Attempts } from './attempts.js'
 import type { ClientFacts } from './client-facts.js'
 import type { CodeStep } from './code-step.js'
@@ -42,6 +42,7 @@ export class SecondStep {
     const show = mode === 'verify' ? challenge?.question : enrolling?.show
     const sent = await this.#parts.codes.view(live.pending)
     const { grace, now } = this.#parts
+    const awaiting = awaitingOf(live.account)
     const later = live.pending.mayWait && graceLeft(grace, live.account.grace, now())
     return {
       username: user.username,
@@ -54,6 +55,7 @@ export class SecondStep {
       ...(method === undefined ? {} : { method }),
       ...(show === undefined ? {} : { show }),
       ...(sent === undefined ? {} : { sent }),
+      ...(awaiting && { awaiting: { label: this.#parts.factors.label(awaiting.method), at: awaiting.at } }),
       ...(later === undefined ? {} : { later }),
       ...(this.#withholdsMail(live) ? { mailProvesNothing: true } : {}),
       triesLeft: Math.min(tries, sent?.code?.triesLeft ?? tries),
@@ -89,14 +91,18 @@ export class SecondStep {
     const { enrolmentId, method, question } = live.pending.challenge
     const { enrolments, pending } = this.#parts
     if (this.#parts.factors.sendsCode(method)) {
-      return this.#parts.outstanding.finishByCode(live, pendingToken ?? '', text, client, async ({ ref }) => {
-        const used = await enrolments.find(live.account, ref)
-        if (used === undefined) return undefined
-        return async () => {
-          await enrolments.touch(used)
-          return true
-        }
-      })
+      return this.#parts.outstanding.finishByCode(
+        live,
+        { token: pendingToken ?? '', text, client },
+        async ({ ref }) => {
+          const used = await enrolments.find(live.account, ref)
+          if (used === undefined) return undefined
+          return async () => {
+            await enrolments.touch(used)
+            return true
+          }
+        },
+      )
     }
     return this.#parts.outstanding.finish(live, { method, text, client }, async (answer) => {
       const enrolment = await enrolments.find(live.account, enrolmentId)

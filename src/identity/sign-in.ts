@@ -3,6 +3,7 @@ import type { SecondFactor, User, UserDirectory } from '../contracts.js'
 import type { Messages } from '../messages/messages.js'
 import type { Account, Accounts } from './accounts.js'
 import { AnswerStep } from './answer-step.js'
+import type { Approvals } from './approvals.js'
 import type { Attempts } from './attempts.js'
 import type { BackupCodes } from './backup-codes.js'
 import type { Browsers } from './browsers.js'
@@ -22,6 +23,7 @@ import type {
   AnswerOutcome,
   Begun,
   ChooseOutcome,
+  EnrolOutcome,
   Method,
   PasswordInput,
   PasswordOutcome,
@@ -44,6 +46,7 @@ export type {
   Ask,
   Begun,
   ChooseOutcome,
+  EnrolOutcome,
   Method,
   PasswordInput,
   PasswordOutcome,
@@ -59,6 +62,7 @@ export interface SignInParts {
   readonly factors: ReadonlyMap<string, SecondFactor>
   readonly accounts: Accounts
   readonly enrolments: Enrolments
+  readonly approvals: Approvals
   readonly sessions: Sessions
   readonly pending: PendingSignIns
   readonly devices: Devices
@@ -180,8 +184,8 @@ export class SignIn {
     return this.#putOff.signIn(pendingToken, client)
   }
 
-  /** The first right answer makes the factor active and opens the session. */
-  confirmEnrolment(pendingToken: string | undefined, text: string, client: ClientFacts): Promise<AnswerOutcome> {
+  /** The first right answer makes the factor active and opens the session, unless an owner has to agree first. */
+  confirmEnrolment(pendingToken: string | undefined, text: string, client: ClientFacts): Promise<EnrolOutcome> {
     return this.#enrol.confirm(pendingToken, text, client)
   }
 }

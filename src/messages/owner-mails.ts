@@ -3,7 +3,7 @@ import type { AuditLine, AuditOut, Json, Logger, Store, User } from '../contract
 import type { Messages } from './messages.js'
 
 /** What owners may be told of. */
-export type OwnerAlert = 'lockouts' | 'budgets' | 'dependencies' | 'owners' | 'policy'
+export type OwnerAlert = 'lockouts' | 'budgets' | 'dependencies' | 'owners' | 'policy' | 'approvals'
 
 const titles: Readonly<Record<OwnerAlert, string>> = {
   lockouts: 'Sign-ins were locked after many failures',
@@ -11,6 +11,7 @@ const titles: Readonly<Record<OwnerAlert, string>> = {
   dependencies: 'Something the gateway depends on went down or came back',
   owners: 'Somebody became an owner',
   policy: 'Policy was changed',
+  approvals: 'A second factor waits for an owner',
 }
 
 interface Parts {
@@ -124,6 +125,7 @@ const LINES = 20
 const LOCKOUT_SECONDS = 60
 
 function kindOf({ event, outcome, details = {} }: AuditRecord): OwnerAlert | undefined {
+  if (event === 'factor.enrolled' && outcome === 'intended') return 'approvals'
   if (outcome === 'intended' || outcome === 'failed') return undefined
   if (event === 'policy.changed' && outcome === 'success') return 'policy'
   if (event === 'dependency.down' || event === 'dependency.up') return 'dependencies'
@@ -141,7 +143,10 @@ function ownersIn({ owners }: NonNullable<AuditRecord['details']>): readonly unk
   return Array.isArray(owners) ? owners : []
 }
 
-function sentence(kind: OwnerAlert, { time, event, username, by, reason, address, details = {} }: AuditRecord): string {
+function sentence(
+  kind: OwnerAlert,
+  { time, event, username, by, reason, address, method, details = {} }: AuditRecord,
+): string {
   const when = `${time.slice(0, 16).replace('T', ' ')} UTC`
   const whose = username ?? (ownersIn(details).join(', ') || 'an unknown name')
   const author = by ?? (kind === 'policy' ? username : reason)
@@ -150,6 +155,7 @@ function sentence(kind: OwnerAlert, { time, event, username, by, reason, address
     budgets: `${details['channel']}: ${reason}`,
     dependencies: `${details['dependency']} ${event === 'dependency.down' ? 'does not answer' : 'answers again'}`,
     owners: `${whose} (${event}${author ? `, ${author}` : ''})`,
+    approvals: `${whose} set up ${method} and waits for an owner to approve or refuse it`,
     policy: `${details['key'] ?? reason ?? event}${author ? `, by ${author}` : ''}`,
   }
   return `${when}: ${words[kind]}`.slice(0, 300)

@@ -10,6 +10,7 @@ import { previewSetting, setSetting, showSettings, unsetSetting } from './settin
 import { explainRequest, listSites } from './sites.js'
 import { issueToken, listTokens, revokeToken } from './tokens.js'
 import { exportUsers, importUsers } from './transfer.js'
+import { approveFactor, listApprovals, refuseFactor } from './users/approval.js'
 import { changeUser } from './users/change.js'
 import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
 import { listUsers, showUser, userActivity } from './users/look.js'
@@ -35,6 +36,9 @@ export const operations: readonly Operation[] = [
   sendLoginLink,
   sendMessage,
   resetSecondFactor,
+  listApprovals,
+  approveFactor,
+  refuseFactor,
   listSessions,
   endSessions,
   clearSessions,

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../errors.js'
 import type { Begun, Method, PendingView } from '../../identity/sign-in.js'
+import { spoken } from './account/words.js'
 import { pastFirstCodes } from './backup-codes.js'
 import { loadPending } from './pending.js'
 import { showExpired, showThrottled } from './refusals.js'
@@ -13,6 +14,7 @@ export async function showEnrol(visit: Visit): Promise<FastifyReply> {
   const { view, elsewhere } = await loadPending(visit, 'enrol', wanted)
   if (elsewhere !== undefined) return elsewhere
   const returnTo = wanted === '/' ? view.returnTo : wanted
+  if (view.awaiting !== undefined) return showAwaiting(visit, view, view.awaiting, returnTo)
   const [only, ...others] = view.methods
   if (only !== undefined && others.length === 0) return visit.goTo(visit.own(`/enrol/${only.id}`, returnTo))
   const methods = view.methods.map((method) => ({ ...method, address: visit.own(`/enrol/${method.id}`, returnTo) }))
@@ -24,6 +26,7 @@ export async function showEnrolMethod(visit: Visit, id: string): Promise<Fastify
   const { view, elsewhere } = await loadPending(visit, 'enrol', wanted)
   if (elsewhere !== undefined) return elsewhere
   const returnTo = wanted === '/' ? view.returnTo : wanted
+  if (view.awaiting !== undefined) return visit.goTo(visit.own('/enrol', returnTo))
   if (view.retryAfterSeconds !== undefined) {
     return showThrottled(visit, view.retryAfterSeconds, visit.own(`/enrol/${id}`, returnTo))
   }
@@ -48,6 +51,10 @@ export async function submitEnrolMethod(visit: Visit, id: string): Promise<Fasti
     visit.startSession(result.token)
     const isOwn = [visit.own('/account'), visit.own('/account/methods')].includes(returnTo)
     return visit.goTo(await pastFirstCodes(visit, result.token, isOwn ? `${returnTo}?done=enrolled` : returnTo))
+  }
+  if (result.outcome === 'held') {
+    visit.forgetPending()
+    return visit.goTo(`${visit.own('/enrol/waiting')}?${new URLSearchParams({ return: returnTo })}`)
   }
   if (result.outcome === 'expired') return showExpired(visit)
   const left = await signIn.pending(visit.pendingToken)
@@ -80,6 +87,26 @@ export async function putOffEnrolment(visit: Visit): Promise<FastifyReply> {
   if (result.outcome === 'expired') return showExpired(visit)
   visit.startSession(result.token)
   return visit.goTo(visit.returnPath(visit.field('return') || result.returnTo))
+}
+
+/** Right after it was set up: what is waited for, for whoever has a session to go on with and for whoever has none. */
+export async function showHeld(visit: Visit): Promise<FastifyReply> {
+  return visit.page('enrol-waiting', { isNew: true, onward: visit.returnPath(visit.parameter('return')) })
+}
+
+/** At a sign-in in the meantime. */
+async function showAwaiting(
+  visit: Visit,
+  view: PendingView,
+  { label, at }: NonNullable<PendingView['awaiting']>,
+  returnTo: string,
+): Promise<FastifyReply> {
+  return visit.page('enrol-waiting', {
+    ...(await common(visit, view, returnTo)),
+    isNew: false,
+    label,
+    since: spoken(at),
+  })
 }
 
 /** What a form of this page was sent for; `undefined` when it stands no more. */

@@ -14,7 +14,7 @@ import {
   showBackupCodes,
   showNewBackupCodes,
 } from './backup-codes.js'
-import { putOffEnrolment, sendEnrolCode, showEnrol, showEnrolMethod, submitEnrolMethod } from './enrol.js'
+import { putOffEnrolment, sendEnrolCode, showEnrol, showEnrolMethod, showHeld, submitEnrolMethod } from './enrol.js'
 import { showHelp, submitHelp } from './help.js'
 import { showLink, submitLink } from './link.js'
 import { showLinkRequest, submitLinkRequest } from './link-request.js'
@@ -77,6 +77,7 @@ export async function pages(scope: FastifyInstance, { parts }: { parts: PagesPar
   scope.post('/account/backup-codes/saved', on(savedBackupCodes))
   scope.get('/enrol', on(showEnrol))
   scope.post('/enrol/later', on(putOffEnrolment))
+  scope.get('/enrol/waiting', on(showHeld))
   scope.get('/enrol/:method', on(showEnrolMethod))
   scope.post('/enrol/:method', on(submitEnrolMethod))
   scope.post('/enrol/:method/send', on(sendEnrolCode))

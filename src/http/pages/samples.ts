@@ -1,5 +1,7 @@
 import { adminSamples } from './admin/samples.js'
 
+const sampleTime = { words: '21 November 2026 at 21:40 UTC', iso: '2026-11-21T21:40:00.000Z' }
+
 /** One set of data for every page, in every turn a page can take: what a template may count on. */
 
 const totp = { id: 'totp', use: 'totp', label: 'Authenticator app', address: '/' }
@@ -119,6 +121,10 @@ export function samples(
     ['backup-codes', { ...backupCodes, isEnrolled: false, left: undefined }],
     ['backup-codes-new', { ...always, codes: ['9F3K-71ZQ-0A2B-XX4D-88ME'] }],
     ['enrol', choose],
+    ['enrol-waiting', { ...choose, isNew: true, onward: '/' }],
+    ['enrol-waiting', { ...choose, isNew: false, label: 'Authenticator app', since: sampleTime }],
+    ['enrol-waiting', { ...choose, required: false, notNow: '/', isNew: false, label: 'App', since: sampleTime }],
+    ['enrol-waiting', { ...choose, later: { days: 14 }, isNew: false, label: 'App', since: sampleTime }],
     ['enrol', { ...choose, required: false, notNow: '/' }],
     ['enrol', { ...choose, methods: [] }],
     ['enrol', { ...choose, later: { days: 14, signIns: 3 } }],

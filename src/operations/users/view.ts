@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { User } from '../../contracts.js'
-import { type Account, roles } from '../../identity/accounts.js'
+import { type Account, awaitingOf, roles } from '../../identity/accounts.js'
 
 /** How a user is named: the username, or the id that never changes. */
 export const userName = z.string().min(1).max(256).describe('The username, or the id.')
@@ -25,6 +25,10 @@ export const userView = z.object({
   mobile: z.string().optional(),
   groups: z.array(z.string()),
   secondFactors: z.array(z.string()).describe('Methods that were set up, as YAML calls them.'),
+  awaiting: z
+    .string()
+    .optional()
+    .describe('A method that was set up and waits for an owner: it counts for nothing yet.'),
   required: z.boolean().describe('A second factor is required of this user, whatever the installation asks.'),
   exemption: exemptionView.optional(),
   addresses: z.array(z.string()).optional().describe('The only networks the user may come from.'),
@@ -39,6 +43,7 @@ export function viewOf(
   account: Account | undefined,
 ): UserView {
   const { exemption, addresses } = account ?? {}
+  const awaiting = account && awaitingOf(account)?.method
   return {
     username,
     ...(displayName === undefined ? {} : { displayName }),
@@ -49,6 +54,7 @@ export function viewOf(
     ...(mobile === undefined ? {} : { mobile }),
     groups: [...groups],
     secondFactors: account?.enrolled.map(({ method }) => method) ?? [],
+    ...(awaiting === undefined ? {} : { awaiting }),
     required: account?.required ?? false,
     ...(exemption === undefined ? {} : { exemption: exemptionOf(exemption) }),
     ...(addresses === undefined ? {} : { addresses: [...addresses] }),

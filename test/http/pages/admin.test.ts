@@ -21,12 +21,13 @@ const pages = [
   '/audit',
   '/audit/export',
   '/data',
+  '/approvals',
   '/locks',
   '/sending',
   '/sites',
   '/sites?url=http://localhost/',
 ]
-const forSupport = ['', '/users', '/locks', '/sending', '/sites', '/sites?url=http://localhost/']
+const forSupport = ['', '/users', '/locks', '/sending', '/sites', '/sites?url=http://localhost/', '/approvals']
 
 async function seated(house: OpenHouse, name: string): Promise<Visitor> {
   const visitor = house.visitor()
@@ -122,6 +123,8 @@ t.test('every operation with a page has its form there, and it works', async (t)
       const { attempts } = house.house.identity
       for (let n = 0; n < 20; n += 1) await attempts.spendPassword({ nameHash: `${n}`, network: '192.0.2.77' })
     },
+    'user.approve': () => hold(house, bob),
+    'user.refuse': () => hold(house, bob),
     'settings.set': async () => undefined,
     'settings.unset': () => house.house.identity.settings.set('session.duration', '70d', { name: 'test' }),
   }
@@ -139,6 +142,12 @@ t.test('every operation with a page has its form there, and it works', async (t)
   const code = await send(olga, 'user.recovery-code', { user: bob }, `/users/${bob}`)
   t.match(code, { status: 200, text: /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/ })
 })
+
+async function hold({ house: { identity } }: OpenHouse, id: string): Promise<void> {
+  const account = await identity.accounts.find(id)
+  if (account === undefined) throw new Error('there is no account')
+  await identity.approvals.hold(account, { method: 'totp', name: 'App', enrolment: null })
+}
 
 t.test('a file of users is looked at first, and added when that was seen', async (t) => {
   let ahead = 0

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { GatelodgeError } from '../../../errors.js'
+import { awaitingOf } from '../../../identity/accounts.js'
 import { factorName, type OwnFactor } from '../../../identity/own-factors.js'
 import type { OpenSession } from '../../../identity/sessions.js'
 import type { Visit } from '../visit.js'
@@ -19,10 +20,18 @@ export async function showMethods(visit: Visit): Promise<FastifyReply> {
     done: doneNotice(visit),
     isRequired: isRequired(visit, open),
     factors: factors.map((factor) => ({ ...shown(factor), address: visit.own(`${PAGE}/${factor.id}`) })),
-    offered: await offered(visit, open),
+    awaiting: awaitingShown(visit, open),
+    // One at a time: what waits for an owner is approved or refused first.
+    offered: awaitingOf(open.account) === undefined ? await offered(visit, open) : [],
     // Who set a factor up before there were any has none to use, and a place to make some.
     backupCodes: factors.length === 0 ? undefined : ((await own.backupCodesLeft(open)) ?? 0),
   })
+}
+
+function awaitingShown(visit: Visit, { account }: OpenSession): object | undefined {
+  const awaiting = awaitingOf(account)
+  const label = awaiting && (visit.parts.secondFactors.get(awaiting.method)?.label ?? awaiting.method)
+  return awaiting && { label, since: spoken(awaiting.at) }
 }
 
 /** Leads to setting another one up: with a proof that is fresh, for it will open the account. */

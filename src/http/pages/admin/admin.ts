@@ -4,6 +4,7 @@ import { operations } from '../../../operations/catalog.js'
 import { importUsers, MOST_BYTES } from '../../../operations/transfer.js'
 import type { PagesParts } from '../parts.js'
 import { Visit } from '../visit.js'
+import { showApprovals } from './approvals.js'
 import { exportAudit, showAudit } from './audit.js'
 import { PAGE as DATA, showData, submitImport } from './data.js'
 import { showDay, showLocks, showSent } from './day.js'
@@ -29,6 +30,7 @@ export function admin(scope: FastifyInstance, parts: PagesParts): void {
   scope.get('/admin/sessions/clear', on(showClear))
   scope.get('/admin/settings', on(showSettings))
   scope.get('/admin/locks', on(showLocks))
+  scope.get('/admin/approvals', on(showApprovals))
   scope.get('/admin/sites', on(showSites))
   scope.get('/admin/sending', on(showSent))
   scope.get(DATA, on(showData))

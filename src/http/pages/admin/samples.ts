@@ -1,7 +1,7 @@
 /** Data for every page of the desk, in every turn it can take. */
 export function adminSamples(always: object): ReadonlyArray<readonly [name: string, data: object]> {
   const time = { words: '21 November 2026 at 21:40 UTC', iso: '2026-11-21T21:40:00.000Z' }
-  const base = { ...always, isOwner: true, me: 'olga', said: undefined, back: '/', here: '/' }
+  const base = { ...always, isOwner: true, approvals: false, me: 'olga', said: undefined, back: '/', here: '/' }
   const support = { ...base, isOwner: false }
   const listed = {
     id: 'a',
@@ -40,6 +40,7 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
     addresses: ['10.0.0.0/8'],
     methods: [{ use: 'sms', label: 'Text message', isOff: true }],
     backupCodesLeft: 3,
+    awaitingLabel: 'Authenticator app',
     factors: [{ name: 'Phone', label: 'Authenticator app', since: time }],
     sessions: [{ browser: 'Firefox on Linux', address: '192.0.2.1', via: 'password, totp', since: time }],
     tokens: [{ id: 'abc', name: 'report', admin: true }],
@@ -97,6 +98,8 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
   const site = { host: 'crm.example.com', path: '/', upstream: 'http://127.0.0.1:1', line: 2, rules: [rule] }
   const data = { ...base, formats: ['csv'], mostUsers: 5000, canList: true, canCopy: true, imported: undefined }
   const report = { ...base, added: 2, thereAlready: 1, wrong: 0, problems: [], file: 'username\nada', format: 'csv' }
+  const waits = { id: 'a', username: 'ada', label: 'Authenticator app', since: time, address: '/' }
+  const waiting = [waits, { ...waits, username: 'olga', isSelf: true }]
   const problems = [{ line: 3, sentence: 'The name "ANN" stands in line 2 already.' }]
   const audit = { ...base, entries: [], next: undefined, exportAddress: '/' }
   return [
@@ -146,6 +149,10 @@ export function adminSamples(always: object): ReadonlyArray<readonly [name: stri
         ],
       },
     ],
+    ['admin-approvals', { ...base, waiting: [] }],
+    ['admin-approvals', { ...base, approvals: true, waiting: [] }],
+    ['admin-approvals', { ...base, approvals: true, waiting }],
+    ['admin-approvals', { ...support, approvals: true, waiting }],
     ['admin-data', data],
     ['admin-data', { ...data, imported: { added: '2', there: '1' } }],
     ['admin-data', { ...data, canList: false, canCopy: false }],

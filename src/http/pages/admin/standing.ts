@@ -55,6 +55,7 @@ export function deskData(visit: Visit, by?: Actor): object {
   return {
     isOwner: by?.role === 'owner',
     me: by?.account?.username,
+    approvals: visit.parts.desk.rooms.approvals.isOn,
     token: visit.formToken('admin', visit.sessionToken),
     said: /^[a-z.-]{1,40}$/.test(done) ? done : undefined,
   }

@@ -70,6 +70,7 @@ export async function showUser(visit: Visit, user: string): Promise<FastifyReply
       label: label(method),
       since: spoken(Date.parse(createdAt)),
     })),
+    awaitingLabel: view.awaiting === undefined ? undefined : label(view.awaiting),
     methods: [...methods].map(([use]) => ({ use, label: label(use), isOff: view.methodsOff.includes(use) })),
     exemptUntil: view.exemption?.until === undefined ? undefined : spoken(Date.parse(view.exemption.until)),
     sessions: sessions.done.items.map(({ openedAt, userAgent, address, via }) => ({
