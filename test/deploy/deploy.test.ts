@@ -186,16 +186,16 @@ t.test(
 
 const analyze = findProgram('systemd-analyze')
 
-t.test(
-  'systemd finds nothing wrong with the unit',
-  { skip: !analyze && 'systemd-analyze is not installed' },
-  async (t) => {
-    const file = join(t.testdir({}), 'gatelodge.service')
-    writeFileSync(file, read('deploy/gatelodge.service').replaceAll('/usr/bin/node', process.execPath))
-    const said = execFileSync('sh', ['-c', '"$0" verify --man=no "$1" 2>&1 || echo "status $?"', analyze ?? '', file])
-    t.notMatch(String(said), /gatelodge\.service/)
-  },
-)
+t.test('systemd finds nothing wrong with the unit', async (t) => {
+  if (analyze === undefined) {
+    t.comment('systemd is not what runs this machine')
+    return
+  }
+  const file = join(t.testdir({}), 'gatelodge.service')
+  writeFileSync(file, read('deploy/gatelodge.service').replaceAll('/usr/bin/node', process.execPath))
+  const said = execFileSync('sh', ['-c', '"$0" verify --man=no "$1" 2>&1 || echo "status $?"', analyze, file])
+  t.notMatch(String(said), /gatelodge\.service/)
+})
 
 t.test('every metric of the dashboard is there', async (t) => {
   const port = await freePort()
