@@ -8,10 +8,14 @@ import { bundleDirectory } from '../src/runtime/bundle.js'
 
 const compiled = fileURLToPath(new URL('../', import.meta.url))
 
-/** Packages that stay where they are: some are machine code, the others are loaded where a file or a command asks for them. */
+/**
+ * Packages that stay where they are: some are machine code, the others are loaded where a file or a command asks for them.
+ * One whose classes are looked at (`instanceof`), or that has a default of its own, cannot: it may come as a module here and
+ * as a script there.
+ */
 const apart = [
-  ...['lmdb', '@node-rs/argon2'],
-  ...['@keyv/redis', 'ldapts', 'nodemailer', 'twilio', 'prom-client', '@opentelemetry'],
+  ...['lmdb', '@node-rs/argon2', '@redis'],
+  ...['nodemailer', 'twilio', 'prom-client', '@opentelemetry'],
   ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js', 'undici'],
   // For schemas of routes; the gateway has none.
   ...['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],

@@ -272,7 +272,7 @@ for (const [title, environment] of Object.entries({
     })
     t.equal(await get(gateway, '/open/x', { traceparent: strangers }), 200)
     t.equal(application.told.at(-1)?.['traceparent'], strangers)
-    t.match(gateway.logs(), 'fastify', 'modules that are loaded are seen')
+    t.match(gateway.logs(), '/src/main.js', 'modules that are loaded are seen')
     t.notMatch(gateway.logs(), /opentelemetry\/(?:sdk|exporter|otlp|core|resources)/)
     t.equal(await gateway.stop(), '0')
     t.same(collector.received, [])
