@@ -63,7 +63,7 @@ log: { level: error }
   const withApps: Coder[] = []
   for (const name of coderNames) withApps.push(await coderOf(scope, first, { name, password }))
 
-  const agent = new Agent({ pipelining: 0, connections: 512 })
+  const agent = new Agent({ connections: 512 })
   scope.teardown(() => agent.destroy())
   const end = performance.now() + seconds * 1000
   const isOver = () => performance.now() > end && (isEnough(counts) || performance.now() > end + 120_000)
