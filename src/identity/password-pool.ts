@@ -1,40 +1,37 @@
-import { hash as argon2Hash, verify as argon2Verify, type Options, parseOptions } from '@node-rs/argon2'
+import { parseOptions } from '@node-rs/argon2'
 import type { Passwords } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
-import { OffLoop } from './foreign-hashes/off-loop.js'
+import { argon2Cost } from './argon2-cost.js'
 import { readForeignHash } from './foreign-hashes/read-foreign-hash.js'
+import { PasswordThread } from './password-thread.js'
 
 /**
- * Password hashing with argon2id (RFC 9106, parameters of the OWASP password storage sheet), two at a time.
- *
- * Left alone, 32 hashes at once fill the thread pool that `dns` and `fs` use too, and every proxied request waits
- * behind them: so two run, 32 wait in order, and the next one is told to come back.
- *
+ * Password hashing with argon2id, two at a time in a thread each: 32 wait in order, and the next one is told to come back.
  * Hashes other systems made are verified too, in a thread of their own, so that users can be taken over with them.
  */
 export class PasswordPool implements Passwords {
-  readonly #waiting: Array<() => void> = []
-  readonly #foreign = new OffLoop()
-  #running = 0
+  readonly #free = [new PasswordThread(), new PasswordThread()]
+  readonly #foreign = new PasswordThread()
+  readonly #waiting: Array<(thread: PasswordThread) => void> = []
 
   /** The PHC string to keep. */
   hash(password: string): Promise<string> {
     if (isTooLong(password)) throw new RangeError('A password this long cannot be hashed')
-    return this.#inTurn(() => argon2Hash(prepared(password), COST))
+    return this.#inTurn((thread) => thread.hash(prepared(password)))
   }
 
   verify(hash: string | undefined, password: string): Promise<boolean> {
     // A user without a hash and a password nobody can have still cost one hash: the time must tell nothing.
     const usable = hash === undefined || isTooLong(password) ? undefined : hash
-    return this.#inTurn(async () => {
+    return this.#inTurn(async (thread) => {
       const argon2 = usable === undefined ? undefined : bearableArgon2(usable)
       if (argon2 !== undefined) {
         // A hash that cannot be read fits no password, and must not be told by its time from one that can.
-        return argon2Verify(argon2, prepared(password)).catch(neverRight)
+        return thread.verify('argon2', argon2, prepared(password)).catch(() => neverRight(thread))
       }
-      if (usable === undefined || readForeignHash(usable) === undefined) return neverRight()
+      if (usable === undefined || readForeignHash(usable) === undefined) return neverRight(thread)
       // Beside one of ours: most foreign hashes take less, and less would tell that there is such a user.
-      const [right] = await Promise.all([this.#foreign.verify(usable, password), neverRight()])
+      const [right] = await Promise.all([this.#foreign.verify('foreign', usable, password), neverRight(thread)])
       return right
     })
   }
@@ -46,33 +43,31 @@ export class PasswordPool implements Passwords {
   isOutdated(hash: string): boolean {
     if (!hash.startsWith('$argon2id$')) return true
     const { memoryCost, timeCost, outputLen } = parseOptions(hash)
-    return memoryCost < COST.memoryCost || timeCost < COST.timeCost || outputLen < COST.outputLen
+    return memoryCost < argon2Cost.memoryCost || timeCost < argon2Cost.timeCost || outputLen < argon2Cost.outputLen
   }
 
-  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#running >= AT_ONCE) {
-      if (this.#waiting.length >= QUEUE) throw new GatelodgeError('password.busy', { retryAfterSeconds: 2 })
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    } else {
-      this.#running += 1
-    }
+  async #inTurn<Result>(work: (thread: PasswordThread) => Promise<Result>): Promise<Result> {
+    const thread = this.#free.pop() ?? (await this.#turn())
     try {
-      return await work()
+      return await work(thread)
     } finally {
-      // The place is handed on rather than given up, so nobody who comes now can slip in before those who wait.
+      // Handed on rather than given up, so nobody who comes now can slip in before those who wait.
       const next = this.#waiting.shift()
-      if (next === undefined) this.#running -= 1
-      else next()
+      if (next === undefined) this.#free.push(thread)
+      else next(thread)
     }
+  }
+
+  async #turn(): Promise<PasswordThread> {
+    if (this.#waiting.length >= QUEUE) throw new GatelodgeError('password.busy', { retryAfterSeconds: 2 })
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 }
 
 /** Characters of a password at most; more would let one request buy more hashing than another. */
 export const LONGEST_PASSWORD = 256
 
-const AT_ONCE = 2
 const QUEUE = 32
-const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1, outputLen: 32 } satisfies Options
 
 /** The hash of 32 random bytes nobody kept, at today's cost: what unknown names are verified against. */
 const NOBODY = '$argon2id$v=19$m=19456,t=2,p=1$/FEA3u3djm7H+G+JfjsLmg$24reDLu/SY0qYN83EcQEz2M2d2G/vAdcCEeyLLOQCtE'
@@ -97,8 +92,8 @@ function bearableArgon2(hash: string): string | undefined {
   }
 }
 
-async function neverRight(): Promise<false> {
-  await argon2Verify(NOBODY, '')
+async function neverRight(thread: PasswordThread): Promise<false> {
+  await thread.verify('argon2', NOBODY, '')
   return false
 }
 
