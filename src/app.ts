@@ -238,7 +238,8 @@ export async function buildGateway(
   const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
   const traces = tracing && new RequestTraces(tracing, reading, secure ? 'https' : 'http')
   const told = { gate, applications, errors, onStopped, onJudged, traces }
-  await server.register(proxySites, { ...told, policy, requestId, onEnded, upstreams: dependencies })
+  const tunnelLimits = { sendMs: (config.limits.sendTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000 }
+  await server.register(proxySites, { ...told, policy, requestId, onEnded, tunnelLimits, upstreams: dependencies })
   await server.register(forwardAuth, { ...told, prefix, peers, trusted: reading })
   await server.register(health, { prefix, isReady: () => store.get('epoch'), isStopping })
   await server.register(jwks, { prefix, keys: applications.wantAssertions ? keys : undefined })

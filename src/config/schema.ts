@@ -261,13 +261,18 @@ const settings = z
     locked: locked === true ? runtimeKeys : locked === false ? [] : locked,
   }))
 
-const limits = z.strictObject({
-  connections: wholeNumber(16, 1_000_000).default(10_000).describe('Client connections at once.'),
-  connectionsPerAddress: wholeNumber(1, 1_000_000)
-    .exactOptional()
-    .describe('Those of one address, or IPv6 /64, that is no trusted proxy; a quarter of all when left out.'),
-  requests: wholeNumber(1, 1_000_000).default(5_000).describe('Requests under way at once.'),
-})
+const limits = z
+  .strictObject({
+    connections: wholeNumber(16, 1_000_000).default(10_000).describe('Client connections at once.'),
+    connectionsPerAddress: wholeNumber(1, 1_000_000)
+      .exactOptional()
+      .describe('Those of one address, or IPv6 /64, that is no trusted proxy; a quarter of all when left out.'),
+    requests: wholeNumber(1, 1_000_000).default(5_000).describe('Requests under way at once.'),
+    sendTimeout: durationOrOff()
+      .prefault('60s')
+      .describe('How long something may wait for a client, or a WebSocket’s application, that takes nothing of it.'),
+  })
+  .transform(({ sendTimeout, ...rest }) => ({ ...rest, sendTimeoutSeconds: sendTimeout }))
 
 const log = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least that is logged.'),

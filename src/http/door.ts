@@ -6,6 +6,7 @@ import { bareResponse } from './bare-response.js'
 import { Crowd } from './crowd.js'
 import { Pulse } from './pulse.js'
 import { inTurn, nodeOptions } from './server-options.js'
+import { Standstill } from './standstill.js'
 
 /** What answers at a door: a server that need not listen itself, and how much of what it was given is still under way. */
 interface Behind {
@@ -19,6 +20,8 @@ export interface DoorLimits {
   readonly connectionsPerAddress: number
   /** Requests under way. */
   readonly requests: number
+  /** A client that takes nothing of what waits for it for so long is cut; `Infinity`: never. */
+  readonly sendMs: number
   /** Ranges of proxies in front, for which the limit of one address is not meant. */
   readonly proxies: readonly string[]
 }
@@ -36,6 +39,7 @@ export class Door {
   readonly #listeners: Server[] = []
   readonly #crowd = new Crowd()
   readonly #pulse: Pulse
+  readonly #standstill: Standstill
   readonly #prefix: string
   readonly #onRequest: OnRequest | undefined
   #current: Behind
@@ -48,6 +52,7 @@ export class Door {
    * @param parts.prefix of our own pages
    * @param parts.onRequest told of every request before it is given on
    * @param parts.onBehind told when there is more to do than can be done, and when that is over
+   * @param parts.onCut told how many clients were cut because they took nothing
    */
   constructor(
     server: Server,
@@ -56,11 +61,13 @@ export class Door {
       readonly prefix: string
       readonly onRequest?: OnRequest | undefined
       readonly onBehind?: (isBehind: boolean) => void
+      readonly onCut?: (clients: number) => void
     },
   ) {
     this.#prefix = parts.prefix
     this.#onRequest = parts.onRequest
     this.#pulse = new Pulse(parts.onBehind)
+    this.#standstill = new Standstill(limits.sendMs, parts.onCut)
     this.#current = { server, underWay: 0 }
     this.#limits = limits
     this.#proxies = AddressRanges.parse(limits.proxies)
@@ -96,6 +103,7 @@ export class Door {
     this.#limits = limits
     this.#proxies = AddressRanges.parse(limits.proxies)
     for (const listener of this.#listeners) listener.maxConnections = limits.connections
+    this.#standstill.allow(limits.sendMs)
     this.#current = { server, underWay: 0 }
     return () => before.underWay
   }
@@ -135,6 +143,7 @@ export class Door {
     listener.on('upgrade', this.#giveUpgrade)
     listener.on('connection', (socket) => {
       this.#crowd.enter(socket, this.#limits.connectionsPerAddress, this.#proxies)
+      this.#standstill.watch(socket)
     })
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject)

@@ -23,7 +23,7 @@ export interface Passage {
 }
 
 /** More than this waiting for a client that reads slowly, and the application is read no further. */
-const bufferedBytes = 256 * 1024
+const bufferedBytes = 64 * 1024
 
 /** Answers up to this leave in one write. */
 const smallBytes = 16 * 1024
@@ -121,11 +121,7 @@ export class Exchange implements Occupant, OpenPassage {
     this.flush()
     if (response.write(Buffer.from(piece)) || response.writableLength < bufferedBytes) return
     this.#connection?.pause()
-    response.socket?.setTimeout(this.#patience.idleMs)
-    response.once('drain', () => {
-      response.socket?.setTimeout(0)
-      this.#connection?.resume()
-    })
+    response.once('drain', () => this.#connection?.resume())
   }
 
   onEnd(): void {

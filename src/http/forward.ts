@@ -21,7 +21,7 @@ export interface UpstreamSettings {
   readonly headersTimeoutMs?: number
   /** Between two pieces of the answer's body. */
   readonly bodyIdleTimeoutMs?: number
-  /** A client that neither sends of its body nor takes of the answer for so long is gone. */
+  /** A client that sends nothing of its body for so long is gone. */
   readonly clientIdleTimeoutMs?: number
   /** One that sends fewer bytes a second of its body is turned away; any rate is enough without. */
   readonly uploadBytesPerSecond?: number | undefined

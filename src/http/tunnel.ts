@@ -14,6 +14,7 @@ import { observedForeign, refusalTo } from './refusal.js'
 import type { RequestTraces } from './request-traces.js'
 import { faultOf } from './server-options.js'
 import { Splice } from './splice.js'
+import { Standstill } from './standstill.js'
 import { Tally } from './tally.js'
 import { asksForWebSocket, closeCodes, isWellFormed } from './web-socket.js'
 
@@ -25,6 +26,8 @@ export interface TunnelLimits {
   readonly handshakeMs?: number
   /** Without a byte in either direction. */
   readonly idleMs?: number
+  /** An application that takes nothing of what waits for it; clients that do are the door's to cut. `Infinity`: for ever. */
+  readonly sendMs?: number
 }
 
 export interface TunnelParts {
@@ -55,6 +58,7 @@ export class Tunnels {
   readonly #parts: TunnelParts
   readonly #limits: Required<TunnelLimits>
   readonly #tunnels = new Set<Tunnel>()
+  readonly #standstill: Standstill
   readonly #ofSite = new Tally<Application>()
   readonly #ofSession = new Tally<string>()
   #entering = 0
@@ -62,7 +66,11 @@ export class Tunnels {
 
   constructor(parts: TunnelParts) {
     this.#parts = parts
-    this.#limits = { total: 10_000, perSession: 100, handshakeMs: 10_000, idleMs: 3_600_000, ...parts.limits }
+    this.#limits = {
+      ...{ total: 10_000, perSession: 100, handshakeMs: 10_000, idleMs: 3_600_000, sendMs: 60_000 },
+      ...parts.limits,
+    }
+    this.#standstill = new Standstill(this.#limits.sendMs)
   }
 
   /** Open, or being judged. */
@@ -207,7 +215,9 @@ export class Tunnels {
         }
         socket.write(switching(application.headers.response(headers)), 'latin1')
         if (head.length > 0) socket.unshift(head)
-        splice = new Splice({ client: socket, application: connection, idleMs: this.#limits.idleMs, onEnd: end })
+        const joined = new Splice({ client: socket, application: connection, idleMs: this.#limits.idleMs, onEnd: end })
+        this.#standstill.watch(connection.socket, () => joined.destroy())
+        splice = joined
       },
     })
   }

@@ -71,6 +71,7 @@ export class Gateway {
           if (isBehind) log.warn({}, 'more to do than can be done: requests are turned away')
           else log.info({}, 'caught up: requests are taken again')
         },
+        onCut: (clients) => log.info({ clients }, 'clients that took nothing of what waited for them were cut'),
       })
       const url = await door.listen(config.listen)
       gateway = new Gateway({ observer, log, now, tracing, door, first, url })
@@ -169,8 +170,9 @@ export class Gateway {
 
 function doorLimits({ limits, trustedProxies, forwardAuth }: Config): DoorLimits {
   const { connections, connectionsPerAddress = Math.ceil(connections / 4), requests } = limits
+  const sendMs = (limits.sendTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000
   const proxies = [...trustedProxies, ...(forwardAuth.peers ?? [])]
-  return { connections, connectionsPerAddress, requests, proxies }
+  return { connections, connectionsPerAddress, requests, sendMs, proxies }
 }
 
 interface Retired {
