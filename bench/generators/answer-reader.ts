@@ -2,10 +2,11 @@ const headEnd = Buffer.from('\r\n\r\n')
 
 /** Reads small whole answers, one after the other, without a parser of headers: it must cost less than what is measured. */
 export class AnswerReader {
-  readonly #onAnswer: (status: number) => void
+  readonly #onAnswer: (status: number, head: string, body: Buffer) => void
   #received: Buffer = Buffer.alloc(0)
 
-  constructor(onAnswer: (status: number) => void) {
+  /** @param onAnswer gets the head without the empty line at its end */
+  constructor(onAnswer: (status: number, head: string, body: Buffer) => void) {
     this.#onAnswer = onAnswer
   }
 
@@ -16,8 +17,9 @@ export class AnswerReader {
     const head = this.#received.toString('latin1', 0, end)
     const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0)
     if (this.#received.length < end + 4 + length) return
+    const body = this.#received.subarray(end + 4)
     this.#received = Buffer.alloc(0)
-    this.#onAnswer(Number(head.slice(9, 12)))
+    this.#onAnswer(Number(head.slice(9, 12)), head, body)
   }
 }
 

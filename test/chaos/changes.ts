@@ -1,22 +1,20 @@
-import type { Agent } from 'undici'
-import type { RunningGateway } from '../support/gateway.js'
-import type { ChaosCounts } from './counts.js'
-import { send } from './sending.js'
+import { until } from '../support/poll.js'
+import { type ChaosCounts, ways } from './counts.js'
+import type { Door } from './door.js'
 
 /** The program of an owner, which changes things by the management API and remembers what was acknowledged. */
 export class Desk {
   readonly #token: string
-  readonly #agent: Agent
-  readonly #gateways: readonly RunningGateway[]
+  readonly #doors: readonly [Door, Door]
   readonly #counts: ChaosCounts
   /** By user, what the reason of the exemption may be, '' for none: what was acknowledged last, and what nobody answered since. */
   readonly #reasons = new Map<string, Set<string>>()
   #number = 0
+  #shutOuts = 0
 
-  constructor(token: string, agent: Agent, gateways: readonly RunningGateway[], counts: ChaosCounts) {
+  constructor(token: string, doors: readonly [Door, Door], counts: ChaosCounts) {
     this.#token = token
-    this.#agent = agent
-    this.#gateways = gateways
+    this.#doors = doors
     this.#counts = counts
   }
 
@@ -50,15 +48,32 @@ export class Desk {
     return [...this.#reasons.keys()]
   }
 
-  /** @returns whether it was acknowledged */
-  async deactivate(name: string): Promise<boolean> {
-    const done = (await this.#send(this.#number % 2, 'POST', `/users/${name}/deactivate`, {})) === 200
-    if (done) this.#counts.changes += 1
-    return done
+  /**
+   * Ends what somebody has open, by turns in one of the ways there are, and sees to it that they can sign in again.
+   * @returns whether it was acknowledged
+   */
+  async shutOut(name: string): Promise<boolean> {
+    const way = ways[this.#shutOuts % ways.length] ?? 'deactivate'
+    this.#shutOuts += 1
+    const [path, body] = way === 'clear' ? ['/sessions/clear', { user: name }] : [`/users/${name}/${way}`, {}]
+    const isOut = (await this.#send(this.#anyone(), 'POST', path, body)) === 200
+    if (isOut) this.#counts.revocations[way] += 1
+    if (way === 'deactivate') await until('the user to be let in again', () => this.#activate(name))
+    return isOut
   }
 
-  async activate(name: string): Promise<boolean> {
-    return (await this.#send(this.#number % 2, 'POST', `/users/${name}/activate`, {})) === 200
+  /** @returns whether the mail is on its way */
+  async sendLoginLink(name: string): Promise<boolean> {
+    // Refused where the user is shut out just now.
+    return (await this.#send(this.#anyone(), 'POST', `/users/${name}/login-link`, {}, () => {}, [409])) === 200
+  }
+
+  async #activate(name: string): Promise<boolean> {
+    return (await this.#send(this.#anyone(), 'POST', `/users/${name}/activate`, {})) === 200
+  }
+
+  #anyone(): number {
+    return Math.random() < 0.5 ? 0 : 1
   }
 
   /** The status; `undefined` where nothing came, or word that the machinery is away. */
@@ -68,6 +83,7 @@ export class Desk {
     path: string,
     body?: object,
     read: (text: string) => void = () => {},
+    fits: readonly number[] = [],
   ): Promise<number | undefined> {
     const headers = {
       authorization: `Bearer ${this.#token}`,
@@ -76,14 +92,13 @@ export class Desk {
       ...(body !== undefined && { 'content-type': 'application/json' }),
     }
     const url = `/.gatelodge/api/v1${path}`
-    const answer = await send(this.#agent, this.#gateways[which], method, url, headers, body && JSON.stringify(body))
+    const answer = await this.#doors[which]?.send(method, url, headers, body && JSON.stringify(body))
     if (answer === undefined || answer.status >= 502) return undefined
-    if (answer.status !== 200) {
+    if (answer.status !== 200 && !fits.includes(answer.status)) {
       const what = `${path.split('/')[3] ?? 'user'} ${answer.status}`
       this.#counts.unexpected[what] = (this.#counts.unexpected[what] ?? 0) + 1
-      return answer.status
     }
-    read(answer.text)
+    if (answer.status === 200) read(answer.text)
     return answer.status
   }
 }

@@ -2,21 +2,20 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { hash } from '@node-rs/argon2'
-import { Agent } from 'undici'
 import { type RunningGateway, startGateway } from '../support/gateway.js'
 import { MailServer } from '../support/mail-server.js'
-import { until } from '../support/poll.js'
 import { startRedis } from '../support/redis-server.js'
 import type { Scope } from '../support/scope.js'
 import { Desk } from './changes.js'
 import { type ChaosCounts, noCounts } from './counts.js'
+import { Door } from './door.js'
 import { Person } from './person.js'
 import { type Coder, coderOf, raceCode, raceLink } from './single-use.js'
 
 /**
  * Two gateways on one Redis under mixed load, each killed without warning and started again, over and over. Everybody who
- * asks knows what may be answered: somebody else's name, a page after a sign-out or a deactivation that was acknowledged, a
- * session or a change lost, a link or a code that worked twice is counted, and any of them is a fault of the gateway. No
+ * asks knows what may be answered: somebody else's name, a page for a session whose end was acknowledged, a session or a
+ * change lost, a link or a code that worked twice is counted, and any of them is a fault of the gateway. No
  * answer at all is none.
  */
 
@@ -50,7 +49,7 @@ store: { use: redis, url: "${redis.url}" }
 log: { level: error }
 `
   const first = await startGateway(scope, { yaml })
-  const gateways = [first, await startGateway(scope, { yaml })]
+  const second = await startGateway(scope, { yaml })
   const passwordHash = await hash(password, { memoryCost: 1024, timeCost: 1 })
   const names = Array.from({ length: users }, (_, index) => `user${index}`)
   const coderNames = Array.from({ length: coders }, (_, index) => `coder${index}`)
@@ -63,35 +62,48 @@ log: { level: error }
   const withApps: Coder[] = []
   for (const name of coderNames) withApps.push(await coderOf(scope, first, { name, password }))
 
-  const agent = new Agent({ connections: 512 })
-  scope.teardown(() => agent.destroy())
+  const doors = [new Door(first.port), new Door(second.port)] as const
+  scope.teardown(() => {
+    for (const door of doors) door.close()
+  })
+  const people = names.map((name, index) => new Person({ name, index, password }, doors, counts))
+  const desk = new Desk(token, doors, counts)
+  const anyOf = (some: readonly Person[]) => some[Math.floor(Math.random() * some.length)]
+  const present = () => people.filter(({ isSignedIn }) => isSignedIn)
+  const anybody = () => anyOf(people) as Person
+  const absent = () => people.filter(({ isSignedIn }) => !isSignedIn)
+  /** Most are signed in most of the time: only who is can be taken for somebody else. */
+  const isFull = () => absent().length < 0.1 * users
+  const comeOrGo = async () => anyOf(isFull() ? present() : absent())?.comeOrGo()
+  const come = async () => {
+    for (; !isFull(); await pause(1)) await comeOrGo()
+  }
+  await Promise.all([come(), come(), come(), come()])
+
   const end = performance.now() + seconds * 1000
   const isOver = () => performance.now() > end && (isEnough(counts) || performance.now() > end + 120_000)
-  const people = names.map((name, index) => new Person({ name, index, password }, agent, gateways, counts))
-  const desk = new Desk(token, agent, gateways, counts)
   const every = async (ms: number, work: () => Promise<void>) => {
     while (!isOver()) {
       await work()
       await pause(ms * (0.5 + Math.random()))
     }
   }
-  const anybody = () => people[Math.floor(Math.random() * people.length)] as Person
+  const read = async () => {
+    // Where nothing came somebody else is asked at once, but not over and over while nobody answers.
+    while (!isOver()) if (!(await anybody().ask())) await pause(2)
+  }
   const shutOut = async () => {
-    const person = anybody()
-    await person.shutOut(async () => {
-      const isOut = await desk.deactivate(person.name)
-      await until('the user to be let in again', () => desk.activate(person.name))
-      return isOut
-    })
+    const person = anyOf(present())
+    await person?.shutOut(() => desk.shutOut(person.name))
   }
   await Promise.all([
-    ...Array.from({ length: readers }, () => every(0, () => anybody().ask())),
-    ...Array.from({ length: 4 }, () => every(20, () => anybody().comeOrGo())),
+    ...Array.from({ length: readers }, read),
+    ...Array.from({ length: 4 }, () => every(20, comeOrGo)),
     every(200, () => desk.changeReason(anybody().name)),
     every(700, shutOut),
-    every(1500, () => raceLink(anybody(), gateways, agent, mail, counts)),
-    ...withApps.map((coder) => every(5000, () => raceCode(coder, gateways, agent, counts))),
-    every(2500, () => killOne(gateways, counts)),
+    every(1500, () => raceLink(anybody(), doors, desk, mail, counts)),
+    ...withApps.map((coder) => every(5000, () => raceCode(coder, doors, counts))),
+    every(2000, () => killOne([first, second], counts)),
     every(10_000, async () => log(JSON.stringify(counts))),
   ])
   for (const name of desk.changed) await desk.check(name)

@@ -1,6 +1,12 @@
+/** How an owner's program ends what somebody else has open. */
+export const ways = ['deactivate', 'end-sessions', 'clear'] as const
+
 /** What happened, and what never may: any of the last group but the answers that fit nothing is a fault of the gateway. */
 export interface ChaosCounts {
+  /** Asked for by users, with a session, with one that has ended, and without any, and answered. */
   pages: number
+  /** Those of them that were answered with 401. */
+  refused: number
   signIns: number
   signOuts: number
   linksRaced: number
@@ -9,12 +15,14 @@ export interface ChaosCounts {
   codesWorked: number
   /** Changes of an owner's program that were acknowledged. */
   changes: number
+  /** Sessions that were ended by an owner's program, which was told so. */
+  revocations: Record<(typeof ways)[number], number>
   kills: number
   /** Answers that said the machinery is away, and connections without an answer. */
   unanswered: number
   /** Somebody else's name, or a page without one. */
   wrongIdentity: number
-  /** Pages for a session whose sign-out was acknowledged more than a second before. */
+  /** Pages for a session whose end was acknowledged more than a second before. */
   passedAfterSignOut: number
   /** Sessions that were acknowledged, never ended, and are not known any more. */
   sessionsLost: number
@@ -28,6 +36,7 @@ export interface ChaosCounts {
 
 export const noCounts = (): ChaosCounts => ({
   pages: 0,
+  refused: 0,
   signIns: 0,
   signOuts: 0,
   linksRaced: 0,
@@ -35,6 +44,7 @@ export const noCounts = (): ChaosCounts => ({
   codesRaced: 0,
   codesWorked: 0,
   changes: 0,
+  revocations: { deactivate: 0, 'end-sessions': 0, clear: 0 },
   kills: 0,
   unanswered: 0,
   wrongIdentity: 0,

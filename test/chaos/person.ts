@@ -1,8 +1,6 @@
-import type { Agent } from 'undici'
-import type { RunningGateway } from '../support/gateway.js'
 import { formOf } from '../support/visitor.js'
 import type { ChaosCounts } from './counts.js'
-import { form, send } from './sending.js'
+import { anyDoor, type Door, form } from './door.js'
 
 /** How long a word that a session ended may take to every gateway. */
 const HEARD_MS = 1000
@@ -17,8 +15,7 @@ export class Person {
   readonly #name: string
   readonly #password: string
   readonly #address: string
-  readonly #agent: Agent
-  readonly #gateways: readonly RunningGateway[]
+  readonly #doors: readonly [Door, Door]
   readonly #counts: ChaosCounts
   #session: Acknowledged | undefined
   readonly #ended: Array<{ readonly cookie: string; readonly at: number }> = []
@@ -26,37 +23,36 @@ export class Person {
 
   constructor(
     { name, index, password }: { readonly name: string; readonly index: number; readonly password: string },
-    agent: Agent,
-    gateways: readonly RunningGateway[],
+    doors: readonly [Door, Door],
     counts: ChaosCounts,
   ) {
     this.#name = name
     this.#password = password
     this.#address = `10.1.${index >> 8}.${index & 255}`
-    this.#agent = agent
-    this.#gateways = gateways
+    this.#doors = doors
     this.#counts = counts
   }
 
-  async ask(): Promise<void> {
+  /** Asks for a page, and judges what comes. @returns whether anything came */
+  async ask(): Promise<boolean> {
     const session = this.#session
     const old = this.#ended[Math.floor(Math.random() * this.#ended.length)]
-    const asksOld = old !== undefined && (session === undefined || Math.random() < 0.2)
+    const asksOld = old !== undefined && (session === undefined || Math.random() < 0.1)
     const cookie = asksOld ? old.cookie : session?.cookie
     const mayBeKnown = old !== undefined && performance.now() - old.at < HEARD_MS
     const answer = await this.#send('GET', '/who', cookie === undefined ? {} : { cookie })
-    if (answer === undefined) return
+    if (answer === undefined) return false
     this.#counts.pages += 1
+    if (answer.status === 401) this.#counts.refused += 1
     if (answer.status === 200) {
       if (answer.text !== this.#name) this.#counts.wrongIdentity += 1
       else if (cookie === undefined || (asksOld && !mayBeKnown)) this.#counts.passedAfterSignOut += 1
-      return
-    }
-    if (answer.status !== 401) this.#unexpected(answer.status)
+    } else if (answer.status !== 401) this.#unexpected(answer.status)
     // Ending may have begun while the question was on its way.
     else if (!asksOld && session !== undefined && session === this.#session && !session.ending) {
       this.#counts.sessionsLost += 1
     }
+    return true
   }
 
   async comeOrGo(): Promise<void> {
@@ -74,15 +70,15 @@ export class Person {
    * @param end true when it was acknowledged
    */
   async shutOut(end: () => Promise<boolean>): Promise<void> {
-    if (this.#busy) return
-    this.#busy = true
     const session = this.#session
-    if (session !== undefined) session.ending = true
+    if (this.#busy || session === undefined) return
+    this.#busy = true
+    session.ending = true
     try {
       const isOver = await end()
       // Without an answer it may have ended or not: nothing can be said of it any more.
       this.#session = undefined
-      if (isOver && session !== undefined) this.#hasEnded(session)
+      if (isOver) this.#hasEnded(session)
     } finally {
       this.#busy = false
     }
@@ -133,15 +129,8 @@ export class Person {
 
   /** `undefined` where nothing came, or word that the machinery is away. */
   async #send(method: 'GET' | 'POST', path: string, headers: Record<string, string>, body?: string) {
-    const gateway = this.#gateways[Math.random() < 0.5 ? 0 : 1]
-    const answer = await send(
-      this.#agent,
-      gateway,
-      method,
-      path,
-      { 'x-forwarded-for': this.#address, ...headers },
-      body,
-    )
+    const door = anyDoor(this.#doors)
+    const answer = await door.send(method, path, { 'x-forwarded-for': this.#address, ...headers }, body)
     if (answer === undefined || answer.status >= 502) {
       this.#counts.unanswered += 1
       return undefined
@@ -155,5 +144,9 @@ export class Person {
 
   get name(): string {
     return this.#name
+  }
+
+  get isSignedIn(): boolean {
+    return this.#session !== undefined
   }
 }
