@@ -93,7 +93,7 @@ const { metafile } = await build({
   metafile: true,
   stdin: {
     contents: `
-      exports.program = async () => (await import('./src/command-line/program.js')).runProgram()
+      exports.program = async (stop) => (await import('./src/command-line/program.js')).runProgram(stop)
       exports.worker = () => import('./src/runtime/worker.js')
     `,
     resolveDir: compiled,

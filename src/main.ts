@@ -1,7 +1,13 @@
 #!/usr/bin/env node
 import { runBundle } from './runtime/bundle.js'
 import { useCompileCache } from './runtime/compile-cache.js'
+import { StopSignals } from './runtime/stop.js'
+
+// Before anything that takes its time: without listeners, signals end a gateway in the middle of its start.
+const stop = process.argv[2] === 'start' ? new StopSignals() : undefined
+// The file is still to be read.
+if (stop !== undefined) process.on('SIGHUP', () => {})
 
 useCompileCache()
 
-if (!(await runBundle('program'))) await (await import('./command-line/program.js')).runProgram()
+if (!(await runBundle('program', stop))) await (await import('./command-line/program.js')).runProgram(stop)

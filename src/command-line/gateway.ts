@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
+import type { StopSignals } from '../runtime/stop.js'
 import { config, exit, inHouse, json, version } from './command.js'
 
 /** Running the gateway, and asking about its file. */
-export function addGatewayCommands(program: Command): void {
+export function addGatewayCommands(program: Command, stop?: StopSignals): void {
   program
     .command('init')
     .description('write a first file, for one application, and say what comes next')
@@ -17,7 +18,7 @@ export function addGatewayCommands(program: Command): void {
     .command('start')
     .description('run the gateway until SIGTERM or SIGINT')
     .addOption(config())
-    .action(exit(async (options) => (await import('../runtime/start.js')).start(options.config)))
+    .action(exit(async (options) => (await import('../runtime/start.js')).start(options.config, stop)))
   program
     .command('reload')
     .description('let the gateway that runs with this file read it anew; a file with mistakes changes nothing')

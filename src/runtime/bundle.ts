@@ -3,11 +3,12 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Script } from 'node:vm'
+import type { StopSignals } from './stop.js'
 
 /** What can be run of it: each resolves when there is no more for it to do. */
 export type BundleEntry = 'program' | 'worker'
 
-type Entries = Partial<Record<BundleEntry, () => Promise<unknown>>>
+type Entries = Partial<Record<BundleEntry, (stop?: StopSignals) => Promise<unknown>>>
 
 /**
  * @param importModule which scripts that come from V8's cache cannot do themselves
@@ -32,11 +33,12 @@ export const codeFile = join(bundleDirectory, `gatelodge-${process.versions.v8}-
 /**
  * Runs the program from the one file that the build makes of it and of the packages it needs to start (`build/bundle.ts`):
  * finding, reading and compiling them one by one takes most of a start.
+ * @param stop what whoever runs it has begun to hear
  * @returns whether there was one: without it the modules are run as they are
  */
-export async function runBundle(entry: BundleEntry): Promise<boolean> {
+export async function runBundle(entry: BundleEntry, stop?: StopSignals): Promise<boolean> {
   if (!isThere()) return false
-  await evaluate(compile(readCode()))[entry]?.()
+  await evaluate(compile(readCode()))[entry]?.(stop)
   return true
 }
 

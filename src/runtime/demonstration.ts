@@ -5,7 +5,7 @@ import { checkConfig } from '../config/load-config.js'
 import { addUser } from '../identity/add-user.js'
 import { createLog } from './log.js'
 import { startGateway } from './start.js'
-import { untilStopped } from './stop.js'
+import { StopSignals } from './stop.js'
 
 /** Runs the demonstration until Ctrl+C. `PORT` says where, 8080 unless it is set. @returns the exit code */
 export async function demonstrate(): Promise<number> {
@@ -27,6 +27,7 @@ export async function demonstrate(): Promise<number> {
     },
   })
   if (demo === undefined) return failed
-  await untilStopped(() => demo.close())
+  await new StopSignals().first()
+  await demo.close()
   return done
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { House } from '../app.js'
 import { done } from '../commands/terminal.js'
 import type { Config } from '../config/schema.js'
@@ -8,9 +9,9 @@ import { listenForCommands } from './control.js'
 import { controlSocket } from './control-place.js'
 import { createLog } from './log.js'
 import type { Observer } from './observer.js'
-import { Reload, type Reloadable, type ReloadOutcome } from './reload.js'
+import { Reload, type Reloadable } from './reload.js'
 import { ServiceNotices } from './service-notices.js'
-import { untilStopped } from './stop.js'
+import { StopSignals } from './stop.js'
 import { tracesOf } from './traces/wanted.js'
 import { withConfig } from './with-config.js'
 
@@ -28,41 +29,94 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
   return openGateway(config, log)
 }
 
-/** `gatelodge start`: runs until SIGTERM or SIGINT. @returns the exit code */
-export function start(file: string): Promise<number> {
-  return withConfig(file, (config) => runGateway(config))
+/**
+ * `gatelodge start`: runs until SIGTERM or SIGINT.
+ * @param stop heard already
+ * @returns the exit code
+ */
+export function start(file: string, stop = new StopSignals()): Promise<number> {
+  return withConfig(file, (config) => runGateway(config, stop))
 }
 
-async function runGateway(config: Config): Promise<number> {
+async function runGateway(config: Config, stop: StopSignals): Promise<number> {
   const log = createLog(config.log.level)
+  const stopping = new AbortController()
+  const stopped = stop.first().then((signal) => {
+    log.info({ signal }, 'stopping')
+    stopping.abort()
+    return signal
+  })
   warnAboutNode(log)
   const notices = new ServiceNotices(process.env, log)
-  let readAnew: ((by: string) => Promise<ReloadOutcome>) | undefined
+  let isChanged = false
+  let readAnew = () => {
+    isChanged = true
+  }
   // From the start: without a listener the signal ends the process.
-  process.on('SIGHUP', () => void readAnew?.('SIGHUP'))
-  const running = await open(config, log)
+  process.on('SIGHUP', () => readAnew())
+  const running = await unlessStopped(open(config, log, stopping.signal), stopping.signal, config.stop.deadlineSeconds)
+  if (running === undefined) {
+    log.info({}, 'stopped')
+    return done
+  }
   const reload = new Reload(running, log, process.env)
   const toldReload = notices.aboutReloads((by: string) => reload.request(by))
-  readAnew = toldReload
+  readAnew = () => void toldReload('SIGHUP')
+  if (isChanged) readAnew()
   const deaf = await listenForCommands(
     () => controlSocket(config),
     () => toldReload('gatelodge reload'),
     log,
   )
   notices.ready()
-  const stopped = untilStopped(async (signal) => {
+  let end = { announceMs: 0, deadlineMs: 0 }
+  try {
+    const signal = await Promise.race([stopped, running.givenUp ?? stopped])
     const { announceSeconds, deadlineSeconds } = running.config.stop
-    log.info({ signal }, 'stopping')
+    // Who sits at the terminal waits for nobody's load balancer.
+    end = { announceMs: signal === 'SIGTERM' ? announceSeconds * 1000 : 0, deadlineMs: deadlineSeconds * 1000 }
+  } finally {
     notices.stopping()
     await deaf()
-    // Who sits at the terminal waits for nobody's load balancer.
-    const announceMs = signal === 'SIGTERM' ? announceSeconds * 1000 : 0
-    await running.close({ announceMs, deadlineMs: deadlineSeconds * 1000 })
+    await running.close(end)
     await notices.close()
-    log.info({}, 'stopped')
-  })
-  await Promise.race([stopped, running.givenUp ?? stopped])
+  }
+  log.info({}, 'stopped')
   return done
+}
+
+/** Whoever ends a group of processes may end a worker this long before this one has heard of it. */
+const heardWithinMs = 100
+
+/**
+ * Waits for what is being opened. What was told to stop meanwhile is closed as soon as it is open; what does not get there
+ * by the deadline is left, with the process.
+ * @returns `undefined` when it was told to stop
+ * @throws when it cannot be opened
+ */
+async function unlessStopped(
+  opening: Promise<Running>,
+  stopping: AbortSignal,
+  deadlineSeconds: number,
+): Promise<Running | undefined> {
+  const deadlineMs = deadlineSeconds * 1000
+  let late: NodeJS.Timeout | undefined
+  const leave = () => {
+    late = setTimeout(() => process.exit(done), deadlineMs).unref()
+  }
+  stopping.addEventListener('abort', leave)
+  try {
+    const running = await opening
+    if (!stopping.aborted) return running
+    await running.close({ announceMs: 0, deadlineMs })
+  } catch (fault) {
+    if (!stopping.aborted) await pause(heardWithinMs)
+    if (!stopping.aborted) throw fault
+  } finally {
+    stopping.removeEventListener('abort', leave)
+    clearTimeout(late)
+  }
+  return undefined
 }
 
 /** What runs: a gateway in this process, or several under a supervisor. */
@@ -72,12 +126,12 @@ interface Running extends Reloadable {
   close(stop: { announceMs: number; deadlineMs: number }): Promise<void>
 }
 
-async function open(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
+async function open(config: Config, log: ReturnType<typeof createLog>, stopping: AbortSignal): Promise<Running> {
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
   if (workers === 1) return openOne(config, log)
   const { Supervisor } = await import('./supervisor.js')
   const supervisor = new Supervisor(config, workers, log)
-  await supervisor.start()
+  await supervisor.start(stopping)
   log.info({ workers }, 'all workers listen')
   if (config.metrics === undefined) return supervisor
   const { metricsOfWorkers, serveMetrics } = await import('./metrics.js')

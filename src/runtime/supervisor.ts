@@ -75,9 +75,22 @@ export class Supervisor {
     return this.#givenUp
   }
 
-  /** All of them are ready. @throws what the first that is not says; none is left then */
-  async start(): Promise<void> {
+  /**
+   * All of them are ready.
+   * @param stopping ends it in the middle
+   * @throws what the first that is not says, or that it was stopped; none is left then
+   */
+  async start(stopping: AbortSignal): Promise<void> {
+    stopping.throwIfAborted()
+    let closed: Promise<void> | undefined
+    const close = () => {
+      closed = this.close({ announceMs: 0, deadlineMs: 0 })
+    }
+    stopping.addEventListener('abort', close)
     const urls = await Promise.allSettled(this.#places.map((place) => this.#begin(place)))
+    stopping.removeEventListener('abort', close)
+    await closed
+    stopping.throwIfAborted()
     const fault = urls.find((one) => one.status === 'rejected')
     if (fault === undefined) {
       this.#started = true

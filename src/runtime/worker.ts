@@ -7,8 +7,6 @@ import { type Answer, hello, isOrder, type Order } from './worker-words.js'
 
 /** One of several processes that serve one listener. It does what the supervisor says, and ends with it. */
 
-// A terminal sends these to every process: the supervisor passes on what is meant.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => process.exit(1))
 
 let gateway: Gateway | undefined

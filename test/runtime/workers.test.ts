@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -123,5 +124,6 @@ export default {
     240_000,
   )
   await until('its last words', () => /Worker \d ended \d times at once/.test(gateway.logs()))
+  await until('its end, by itself', () => !existsSync(`/proc/${gateway.pid()}`))
   t.equal(await gateway.stop(), '1')
 })
