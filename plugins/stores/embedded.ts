@@ -60,10 +60,11 @@ export class EmbeddedStore implements Store {
 
   /** Read at every look, which waits for nothing; only what was read before is not parsed again. */
   watch(key: string): WatchedKey {
+    const read = this.#entries.watch(key)
     let known: { readonly text: string; readonly value: Json } | undefined
     return {
       current: () => {
-        const text = this.#entries.read(key)
+        const text = read()
         if (text === undefined) return undefined
         if (text !== known?.text) known = { text, value: JSON.parse(text) }
         return known.value

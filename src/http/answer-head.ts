@@ -105,6 +105,7 @@ export function framingOf(head: Head, method: string): Framing {
 }
 
 function staysOpen(connection: string, isOldVersion: boolean): boolean {
+  if (connection === 'keep-alive') return true
   const options = connection.split(',').map((option) => option.trim())
   return !options.includes('close') && (!isOldVersion || options.includes('keep-alive'))
 }

@@ -73,10 +73,18 @@ export class Cookies {
 /** A `Cookie` header without ours; every other byte of it stays. `undefined` when nothing is left. */
 export function withoutOurCookies(header: string): string | undefined {
   if (!hint.test(header)) return header
-  const pieces = header.split(';')
-  const kept = pieces.filter((piece) => !isOurs(piece))
-  if (kept.length === pieces.length) return header
-  const rest = kept.join(';').replace(/^[ \t]+/, '')
+  let kept: string | undefined
+  let hasOurs = false
+  for (let start = 0; start <= header.length; ) {
+    const semicolon = header.indexOf(';', start)
+    const end = semicolon < 0 ? header.length : semicolon
+    const piece = header.slice(start, end)
+    if (isOurs(piece)) hasOurs = true
+    else kept = kept === undefined ? piece : `${kept};${piece}`
+    start = end + 1
+  }
+  if (!hasOurs) return header
+  const rest = kept?.replace(/^[ \t]+/, '')
   return rest === '' ? undefined : rest
 }
 

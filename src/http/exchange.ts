@@ -39,6 +39,8 @@ export class Exchange implements Occupant, OpenPassage {
   #upload: Upload | undefined
   /** The first piece of the answer: kept until the turn is over, so that a small answer leaves in one write. */
   #held: string | Buffer | undefined
+  /** The head says how long the body is. */
+  #isSized = false
   #isStreaming = false
   #isBegun = false
   #isOver = false
@@ -103,10 +105,11 @@ export class Exchange implements Occupant, OpenPassage {
     if (hasBody(request)) this.#upload = new Upload(request, response, connection, this.#patience, this.#onSlow)
   }
 
-  onHead({ status, reason, headers }: Head): void {
+  onHead({ status, reason, headers, contentLength }: Head): void {
     const forClient = this.#passage.policy.response(headers)
     if (reason === '') this.#response.writeHead(status, forClient)
     else this.#response.writeHead(status, reason, forClient)
+    this.#isSized = contentLength !== undefined
     if (isEventStream(forClient)) this.#eventStreams.add(this)
     process.nextTick(flush, this)
   }
@@ -131,6 +134,7 @@ export class Exchange implements Occupant, OpenPassage {
     const held = this.#held
     this.#held = undefined
     if (held === undefined) this.#response.end()
+    else if (this.#isSized) endInOneWrite(this.#response, held)
     else this.#response.end(held, 'latin1')
   }
 
@@ -189,6 +193,15 @@ export class Exchange implements Occupant, OpenPassage {
 
 function flush(exchange: Exchange): void {
   exchange.flush()
+}
+
+/** Where it is not chunked. `end(body)` writes twice, the second time nothing, which takes the dearer call for several pieces. */
+function endInOneWrite(response: ServerResponse, body: string | Buffer): void {
+  const { socket } = response
+  socket?.cork()
+  response.write(body, 'latin1')
+  socket?.uncork()
+  response.end()
 }
 
 function isEventStream(headers: readonly string[]): boolean {

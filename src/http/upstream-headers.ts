@@ -284,7 +284,7 @@ export class HeaderPolicy {
   }
 
   #pushIdentity(headers: string[], { user, assertion }: Pick<RequestFacts, 'user' | 'assertion'>): void {
-    if (user !== undefined) headers.push(...this.#identity.of(user))
+    if (user !== undefined) for (const part of this.#identity.of(user)) headers.push(part)
     if (assertion !== undefined && this.#identity.assertion !== undefined) {
       headers.push(this.#identity.assertion.header, assertion)
     }

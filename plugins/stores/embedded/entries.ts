@@ -54,14 +54,23 @@ export class Entries {
   /** The text under the key as of now: also what another process wrote a moment ago. */
   read(key: string): string | undefined {
     checkKey(key)
-    this.#checkOpen()
-    // Otherwise lmdb goes on with the snapshot of up to a millisecond ago, and a session ended elsewhere would still open.
-    this.#file.entries.resetReadTxn()
-    const stored = this.#file.entries.get(key)
-    if (stored === undefined) return undefined
-    const colon = stored.indexOf(':')
-    if (colon > 0 && Number(stored.slice(0, colon)) <= this.#now()) return undefined
-    return stored.slice(colon + 1)
+    return this.#textOf(this.#latest(key))
+  }
+
+  /** As {@link read}, for a key that is read again and again: only what changed is looked at anew. */
+  watch(key: string): () => string | undefined {
+    checkKey(key)
+    let known: string | undefined
+    let text: string | undefined
+    return () => {
+      const stored = this.#latest(key)
+      // What has a lifetime may be over now.
+      if (stored !== known || stored?.startsWith(':') !== true) {
+        known = stored
+        text = this.#textOf(stored)
+      }
+      return text
+    }
   }
 
   /** Atomic over all processes: `decide` sees the entry that lives now, and what it says is done before anybody else looks. */
@@ -196,6 +205,19 @@ export class Entries {
       if (expiresAt > now) living.push([key, text])
     }
     return { living, next: seen < length ? undefined : next }
+  }
+
+  #latest(key: string): string | undefined {
+    this.#checkOpen()
+    // Otherwise lmdb goes on with the snapshot of up to a millisecond ago, and a session ended elsewhere would still open.
+    this.#file.entries.resetReadTxn()
+    return this.#file.entries.get(key)
+  }
+
+  #textOf(stored: string | undefined): string | undefined {
+    if (stored === undefined) return undefined
+    const { text, expiresAt } = entryOf(stored)
+    return expiresAt > this.#now() ? text : undefined
   }
 
   #stored(key: string): Entry | undefined {
