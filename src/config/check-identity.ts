@@ -2,6 +2,7 @@ import { findTemplateProblem, placeholders } from '../access/header-template.js'
 import type { Complaint } from './complaints.js'
 import type { Path } from './problem.js'
 import { parseDuration } from './scalars.js'
+import { entriesOf } from './written.js'
 
 /** Said by the gateway to every application, or what a message is made of: nothing that can also say who is there. */
 const taken = new Set([
@@ -77,8 +78,4 @@ function templateComplaints(template: unknown, path: Path): Complaint[] {
   const message = findTemplateProblem(template)
   const accepted = `text with ${placeholders.map((one) => `{${one}}`).join(', ')}`
   return message === undefined ? [] : [{ path, at: 'value', message, accepted }]
-}
-
-function entriesOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
 }

@@ -1,4 +1,5 @@
 import { setsOurCookie, withoutOurCookies } from './cookies.js'
+import { fold, isOwned, responseTreatment, type Treatment, treat } from './header-names.js'
 import type { IdentityHeaders, UpstreamUser } from './identity-headers.js'
 
 export interface HeaderPolicySettings {
@@ -28,112 +29,6 @@ export interface RequestFacts {
   readonly dropAuthorization?: boolean
 }
 
-const treat = {
-  keep: 0,
-  drop: 1,
-  cookie: 2,
-  connection: 3,
-  authorization: 4,
-  location: 5,
-  setCookie: 6,
-  referer: 7,
-} as const
-type Treatment = (typeof treat)[keyof typeof treat]
-
-/** Of one connection only, RFC 9110 7.6.1; `Expect`, `Trailer` and `TE` are settled here as well, `Host` is set anew. */
-const hopByHop = [
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-]
-
-/** Never a client's to say: identity, where a request came from, and what it "really" asks for. */
-const owned = new Set([
-  'remote-user',
-  'remote-email',
-  'remote-groups',
-  'remote-group',
-  'remote-name',
-  'x-remote-user',
-  'x-remote-email',
-  'x-remote-groups',
-  'x-remote-group',
-  'x-remote-name',
-  'x-webauth-user',
-  'x-authenticated-user',
-  'x-authenticated-userid',
-  'x-authenticated-groups',
-  'auth-user',
-  'forwarded',
-  'x-forwarded',
-  'x-request-id',
-  'x-real-ip',
-  'x-client-ip',
-  'client-ip',
-  'true-client-ip',
-  'x-true-client-ip',
-  'x-cluster-client-ip',
-  'x-originating-ip',
-  'x-remote-ip',
-  'x-remote-addr',
-  'x-remote-address',
-  'remote-addr',
-  'remote-host',
-  'x-proxyuser-ip',
-  'cf-connecting-ip',
-  'cf-connecting-ipv6',
-  'fastly-client-ip',
-  'x-azure-clientip',
-  'x-appengine-user-ip',
-  'x-envoy-external-address',
-  'x-host',
-  'x-scheme',
-  'x-url-scheme',
-  'front-end-https',
-  'x-original-url',
-  'x-original-uri',
-  'x-original-host',
-  'x-original-method',
-  'x-original-forwarded-for',
-  'x-rewrite-url',
-  'x-http-method-override',
-  'x-http-method',
-  'x-method-override',
-  'x-http-host-override',
-  // Rack reads these two from requests and then serves files by them (CVE-2025-27111 and relatives).
-  'x-sendfile-type',
-  'x-accel-mapping',
-  // Who a client's certificate belongs to.
-  'x-client-cert',
-  'x-client-certificate',
-  'x-client-dn',
-  'x-client-verify',
-  'x-arr-clientcert',
-  'client-cert',
-  'client-cert-chain',
-  ...hopByHop,
-  'host',
-  'expect',
-])
-
-/** Whole families. `proxy-` takes `Proxy` (httpoxy, CVE-2016-5385) along as a name of its own below. */
-const ownedPrefixes = [
-  'x-forwarded-',
-  'x-auth-request-',
-  'x-gatelodge-',
-  'x-ssl-',
-  'ssl-',
-  'x-client-ssl-',
-  'x-amzn-mtls-',
-  'proxy-',
-  'wl-proxy-',
-]
-
 /** Bounded: names are a client's to make up. */
 const rememberedNames = 2000
 const rememberedLength = 64
@@ -141,8 +36,7 @@ const rememberedLength = 64
 /**
  * What an application is told and what it may say back, over raw header arrays `[name, value, name, value, ...]`.
  *
- * Names are compared in lower case with everything but letters and digits folded to `-`: CGI and WSGI turn
- * `X_Remote_User`, and older Apache also `X.Remote.User`, into the variable that `X-Remote-User` becomes.
+ * Names are compared as {@link fold} makes them.
  */
 export class HeaderPolicy {
   readonly #identity: IdentityHeaders
@@ -268,8 +162,7 @@ export class HeaderPolicy {
   readonly #requestTreatment = (name: string): Treatment => {
     const folded = fold(name)
     if (folded === 'connection' && name.length === 10) return treat.connection
-    if (owned.has(folded) || this.#owned.has(folded)) return treat.drop
-    if (folded === 'proxy' || ownedPrefixes.some((prefix) => folded.startsWith(prefix))) return treat.drop
+    if (isOwned(folded) || this.#owned.has(folded)) return treat.drop
     if (folded === 'cookie') return treat.cookie
     if (folded === 'authorization') return treat.authorization
     if (folded === 'referer') return treat.referer
@@ -305,21 +198,7 @@ function isSaid(name: string, headers: readonly string[]): boolean {
 
 const invalidValue = /[^\t\x20-\x7e\x80-\xff]/
 const framing = new Set(['content-length', 'content-type'])
-const responseHopByHop = new Set([...hopByHop, 'proxy-authenticate', 'proxy-authentication-info'])
 const unremarkable = new Set(['keep-alive', 'close', 'upgrade', ''])
-
-function responseTreatment(name: string): Treatment {
-  const lower = name.toLowerCase()
-  if (lower === 'connection') return treat.connection
-  if (responseHopByHop.has(lower) || !/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) return treat.drop
-  if (lower === 'set-cookie' || lower === 'set-cookie2') return treat.setCookie
-  if (lower === 'location' || lower === 'content-location') return treat.location
-  return treat.keep
-}
-
-function fold(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-}
 
 function namedByConnection(value: string, named: Set<string> | undefined): Set<string> | undefined {
   if (value === 'keep-alive' || value === 'close') return named
