@@ -97,7 +97,8 @@ export async function openHouse(config: Config, { log, now, tracing }: Surroundi
     const kept = await plugins.load('stores', config.store)
     // A write, for some stores can be read and not written.
     const probe = () => kept.increment('dependency/probe', 60)
-    const store = sayingUnavailable(kept, (cause) => dependencies.failed(storeName, wordsOf(cause), probe))
+    const watched = sayingUnavailable(kept, (cause) => dependencies.failed(storeName, wordsOf(cause), probe))
+    const store = followed(watched, 'store', tracing, 'client')
     dependencies.expect(storeName)
     plugins.useStore(store)
     // Before the second factors: those that send by mail and name no transport of their own use this one.
@@ -220,8 +221,12 @@ export async function buildGateway(
   const templates = new Templates(config.templates)
   const look = { prefix, productName: config.name, secure, templates, assets: new Assets(config.templates) }
   const requestId = requestIds()
-  const onMalformed = ({ code, request, peer, requestId }: MalformedFault) =>
+  const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
+  const traces = tracing && new RequestTraces(tracing, reading, secure ? 'https' : 'http')
+  const onMalformed = ({ code, request, peer, requestId }: MalformedFault) => {
+    traces?.malformed({ code, request, requestId })
     refusals.malformed({ code, requestId, ...whereFrom(request === undefined ? peer : gate.client(request)) })
+  }
   const onStopped: OnStopped = (request, id, stopped) => {
     if (stopped.kind === 'judged' || stopped.error === 'access.denied') {
       refusals.note(stoppedRequest(gate, request, id, stopped))
@@ -235,8 +240,6 @@ export async function buildGateway(
   const server = Fastify(httpServerOptions({ errors, requestId, maxConnections: config.limits.connections }))
   const onEnded = (listener: () => void) => sessions.onEnded(listener)
   const peers = AddressRanges.parse(config.forwardAuth.peers ?? config.trustedProxies)
-  const reading = AddressRanges.parse([...config.trustedProxies, ...(config.forwardAuth.peers ?? [])])
-  const traces = tracing && new RequestTraces(tracing, reading, secure ? 'https' : 'http')
   const told = { gate, applications, errors, onStopped, onJudged, traces }
   const tunnelLimits = { sendMs: (config.limits.sendTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000 }
   await server.register(proxySites, { ...told, policy, requestId, onEnded, tunnelLimits, upstreams: dependencies })

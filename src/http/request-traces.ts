@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AddressRanges, parseAddress } from '../access/client-address.js'
+import { errors } from '../errors.js'
 import { errorType, type RemoteParent, type Span, type Tracing } from '../tracing.js'
 import { type Application, type ProxySite, siteName } from './application.js'
+import type { MalformedFault } from './errors.js'
 import type { Verdict } from './gate.js'
 
 /** The way of one request to its application and back. */
@@ -33,18 +35,21 @@ export class RequestTraces {
   }
 
   begin(request: IncomingMessage, requestId: string): Span {
-    const method = request.method ?? ''
-    const span = this.#tracing.start(method, {
-      kind: 'server',
-      parent: this.#parentOf(request),
-      attributes: {
-        'http.request.method': method,
-        'url.scheme': this.#scheme,
-        'gatelodge.request_id': requestId,
-      },
-    })
+    const span = this.#start(request, requestId)
     this.#spans.set(request, span)
     return span
+  }
+
+  /** Refused before anything could be decided over it; one that was begun here says so itself. */
+  malformed({ code, request, requestId }: Omit<MalformedFault, 'peer'>): void {
+    if (request !== undefined && this.#spans.has(request)) return
+    const span = this.#start(request, requestId)
+    span.set({
+      'gatelodge.decision': 'refused',
+      'gatelodge.code': code,
+      'http.response.status_code': errors[code].status,
+    })
+    span.end()
   }
 
   /** What is begun in there is a part of this request. */
@@ -123,6 +128,19 @@ export class RequestTraces {
   /** The client left before it was answered. */
   gone(request: IncomingMessage): void {
     this.#end(request)
+  }
+
+  /** @param request `undefined` where there are only bytes: `_OTHER` is what the semantic conventions call their method */
+  #start(request: IncomingMessage | undefined, requestId: string): Span {
+    return this.#tracing.start(request?.method ?? 'HTTP', {
+      kind: 'server',
+      parent: request && this.#parentOf(request),
+      attributes: {
+        'http.request.method': request?.method ?? '_OTHER',
+        'url.scheme': this.#scheme,
+        'gatelodge.request_id': requestId,
+      },
+    })
   }
 
   #parentOf({ headers, socket }: IncomingMessage): RemoteParent | undefined {

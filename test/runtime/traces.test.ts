@@ -8,6 +8,7 @@ import { freePort } from '../support/free-port.js'
 import { type RunningGateway, startGateway } from '../support/gateway.js'
 import { MailServer } from '../support/mail-server.js'
 import { until } from '../support/poll.js'
+import { rawExchange } from '../support/raw-socket.js'
 import { type ReceivedSpan, startTraceCollector, type TraceCollector } from '../support/trace-collector.js'
 import { Visitor } from '../support/visitor.js'
 
@@ -120,6 +121,21 @@ t.test('a request is a span with its decision, and another for the application, 
   t.equal(broken.status.code, 2)
   t.equal(broken.attributes['error.type'], '500')
 
+  const bytes = (text: string) => rawExchange(t, gateway.port, text, 10_000)
+  t.match((await bytes('GET /open/canary-target HTTP/1.1\r\nHost: a@b\r\n\r\n')).text, 'HTTP/1.1 400')
+  t.match((await bytes('GET /open/../canary-target HTTP/1.1\r\nHost: h\r\n\r\n')).text, 'HTTP/1.1 400')
+  t.match((await bytes('canary, and no request at all\r\n\r\n')).text, 'HTTP/1.1 400')
+  for (const [name, code] of [
+    ['GET', 'request.host'],
+    ['GET', 'request.target'],
+    ['HTTP', 'request.malformed'],
+  ]) {
+    const ofCode = () => collector.spans.filter(({ attributes }) => attributes['gatelodge.code'] === code)
+    await until(`${code} to be told`, () => ofCode().length > 0)
+    t.match(ofCode(), [{ name, kind: server, attributes: { 'http.response.status_code': 400 } }])
+    t.equal(ofCode().length, 1)
+  }
+
   const [first] = collector.received
   t.equal(first?.path, '/v1/traces')
   t.equal(first?.headers['x-collector-key'], 'canary-key', 'the collector is told what the environment says')
@@ -201,6 +217,13 @@ stop: { announce: off }
   t.equal(step.attributes['gatelodge.outcome'], 'session')
   const asked = await spanOf(collector, 'users.verifyPassword', 1)
   t.equal(asked.parentSpanId, step.spanId)
+
+  const spent = await spanOf(collector, 'store.increment', client)
+  t.equal(spent.traceId, page.traceId)
+  t.ok(
+    collector.spans.some(({ spanId }) => spanId === spent.parentSpanId),
+    'within what wanted it',
+  )
 
   await visitor.fillIn('/.gatelodge/help', { email: 'ana@example.com', name: 'ana@example.com' }, '/help')
   const sent = await spanOf(collector, 'mail.send', client)
