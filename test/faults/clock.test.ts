@@ -2,7 +2,7 @@ import t from 'tap'
 import { application } from '../http/front-door.js'
 import { signIn, startHouse } from '../support/house.js'
 import type { Visitor } from '../support/visitor.js'
-import { tell } from './table.js'
+import { quickest, tell, timed } from './table.js'
 
 t.setTimeout(120_000)
 
@@ -32,13 +32,15 @@ t.test('the clock is set forwards and backwards: nothing opens that should not, 
   t.equal((await ask(before)).text, 'for ana')
 
   now = right + 10 * year
-  t.equal((await ask(before)).status, 401, 'ten years on it is over')
+  const no = await quickest(3, () => ask(before))
+  t.equal(no.value.status, 401, 'ten years on it is over')
   const ahead = await opened()
   t.equal((await ask(ahead)).text, 'for ana', 'and one can sign in')
 
   now = right
   t.equal((await ask(ahead)).status, 401, 'a session of the future would last ten years')
-  t.equal((await ask(await opened())).text, 'for ana')
+  const again = await timed(async () => ask(await opened()))
+  t.equal(again.value.text, 'for ana')
 
   const early = await opened()
   now = right - 2 * minute
@@ -65,5 +67,8 @@ t.test('the clock is set forwards and backwards: nothing opens that should not, 
   tell(t, {
     fault: 'the clock is set forwards or backwards',
     saw: '401 for sessions that are over, or not yet begun by more than five minutes; signing in as before',
+    answerMs: no.ms,
+    promisedMs: 1000,
+    recoverMs: again.ms,
   })
 })

@@ -1,75 +1,26 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createClient } from '@keyv/redis'
-import t, { type Test } from 'tap'
-import { application } from '../http/front-door.js'
+import t from 'tap'
 import { freePort } from '../support/free-port.js'
 import { runGatelodge } from '../support/gateway.js'
-import { housePassword, type OpenHouse, signIn, startHouse } from '../support/house.js'
+import { housePassword, signIn } from '../support/house.js'
 import { until } from '../support/poll.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { formOf, Visitor } from '../support/visitor.js'
+import { asked, control, gatewaysOn, signedIn } from './on-redis.js'
 import { quickest, tell, timed } from './table.js'
 
-/** What users see of a Redis that is in trouble. Users come from a file, so that an empty store does not forget them. */
+/** What users see of a Redis that is in trouble. */
 
 const skip = skipWithoutRedis() && 'skipped: redis-server is not installed (apt-get install redis-server)'
 
 t.setTimeout(300_000)
 
-/** Rules with something for everybody and something for those signed in. */
-const rules = '[{ path: /public/**, access: public }]'
-
-async function gatewaysOn(t: Test, url: string, count: number): Promise<readonly OpenHouse[]> {
-  const app = await application(t, (request, response) => {
-    request.resume()
-    response.end(`for ${request.headers['remote-user'] ?? 'everybody'}`)
-  })
-  const home = await temporaryDirectory(t)
-  const users = join(home, 'users')
-  await writeFile(users, `ann:${await bcryptOf(housePassword)}\n`)
-  const yaml = `
-publicUrl: http://localhost
-sites: [{ upstream: "${app.url}", identity: remote-user, rules: ${rules} }]
-users: { use: htpasswd, file: "${users}" }
-store: { use: redis, url: "${url}" }
-`
-  const houses: OpenHouse[] = []
-  for (let index = 0; index < count; index += 1) {
-    houses.push(await startHouse(t, { yaml, directory: join(home, String(index)) }))
-  }
-  return houses
-}
-
-/** As the program htpasswd writes it. */
-async function bcryptOf(password: string): Promise<string> {
-  const { hash: bcrypt } = await import('bcryptjs')
-  return bcrypt(password, 4)
-}
-
-async function signedIn(house: OpenHouse): Promise<Visitor> {
-  const visitor = house.visitor()
-  const answer = await signIn(visitor, 'ann')
-  if (answer.status !== 303) throw new Error(`${answer.status} ${answer.text}`)
-  return visitor
-}
-
-/** A request of a program in a session: no redirects. */
-const asked = (visitor: Visitor, path = '/x') => visitor.send('GET', path, { headers: { accept: 'application/json' } })
-
-async function control(t: Test, url: string) {
-  const client = createClient({ url })
-  client.on('error', () => {})
-  await client.connect()
-  t.teardown(() => client.destroy())
-  return client
-}
-
 t.test('Redis is frozen and goes on: no within a second or so, and the sessions are as before', { skip }, async (t) => {
   const redis = await startRedis(t)
   t.teardown(() => redis.thaw())
-  const [house] = await gatewaysOn(t, redis.url, 1)
+  const [house] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
   if (house === undefined) throw new Error('one was started')
   const ann = await signedIn(house)
   t.equal((await asked(ann)).text, 'for ann')
@@ -98,7 +49,7 @@ t.test(
   { skip },
   async (t) => {
     const redis = await startRedis(t)
-    const houses = await gatewaysOn(t, redis.url, 2)
+    const houses = await gatewaysOn(t, `url: "${redis.url}"`, 2)
     const [one, two] = houses
     if (one === undefined || two === undefined) throw new Error('two were started')
     const ann = await signedIn(one)
@@ -133,7 +84,7 @@ t.test(
     t.equal((await across.post('/.gatelodge/sign-in', fields)).status, 303)
     await signedIn(two)
     // One that starts now joins them.
-    const [three] = await gatewaysOn(t, redis.url, 1)
+    const [three] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
     t.ok(three?.house.identity.installation.formKey.equals(one.house.identity.installation.formKey))
     tell(t, {
       fault: 'Redis gone, and back empty',
@@ -147,7 +98,7 @@ t.test(
 
 t.test('only the record of the installation is lost: what was cleared before stays cleared', { skip }, async (t) => {
   const redis = await startRedis(t)
-  const [house] = await gatewaysOn(t, redis.url, 1)
+  const [house] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
   if (house === undefined) throw new Error('one was started')
   const client = await control(t, redis.url)
   const before = await signedIn(house)
@@ -167,7 +118,7 @@ t.test(
   { skip },
   async (t) => {
     const redis = await startRedis(t)
-    const [house] = await gatewaysOn(t, redis.url, 1)
+    const [house] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
     if (house === undefined) throw new Error('one was started')
     const client = await control(t, redis.url)
     const ann = await signedIn(house)

@@ -1,16 +1,16 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClient } from '@keyv/redis'
 import t, { type Test } from 'tap'
 import redis from '../../../plugins/stores/redis.js'
 import type { Store } from '../../../src/contracts.js'
 import { Epoch } from '../../../src/identity/epoch.js'
-import { startChild } from '../../support/child.js'
 import { freePort } from '../../support/free-port.js'
 import { build, lentHost } from '../../support/lent-host.js'
 import { localhostCertificate } from '../../support/localhost-certificate.js'
 import { until } from '../../support/poll.js'
-import { redisProgram, skipWithoutRedis, startRedis } from '../../support/redis-server.js'
+import { startWatchedPair } from '../../support/redis-sentinel.js'
+import { skipWithoutRedis, startRedis } from '../../support/redis-server.js'
 
 /** Where the server is that is to be asked now, and what it says by itself. */
 
@@ -37,41 +37,11 @@ const works = (store: Store, key: string) =>
   )
 
 t.test('the master that Sentinels name is followed when another takes over', { skip, timeout: 400_000 }, async (t) => {
-  const master = await startRedis(t)
-  const replica = await startRedis(t, ['--replicaof', '127.0.0.1', String(master.port)])
-  const port = await freePort()
-  const file = join(t.testdir(), 'sentinel.conf')
-  writeFileSync(
-    file,
-    `port ${port}
-bind 127.0.0.1
-sentinel monitor people 127.0.0.1 ${master.port} 1
-sentinel down-after-milliseconds people 300
-sentinel failover-timeout people 3000
-`,
-  )
-  const sentinel = startChild(redisProgram(), [file, '--sentinel'])
-  t.teardown(() => sentinel.end('SIGKILL'))
-  const watcher = await until('the Sentinel to know both', async () => {
-    const client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } })
-    client.on('error', () => {})
-    try {
-      await client.connect()
-      const replicas = (await client.sendCommand(['SENTINEL', 'REPLICAS', 'people'])) as unknown as string[][]
-      if (replicas.some((fields) => fields.includes('ok') || fields.join().includes(String(replica.port))))
-        return client
-      client.destroy()
-    } catch {
-      // Not there yet.
-    }
-    return undefined
-  })
-  t.teardown(() => watcher?.destroy())
-
-  const unknown = { master: 'nobody', nodes: [`redis://127.0.0.1:${port}`] }
+  const { master, replica, url } = await startWatchedPair(t, 300)
+  const unknown = { master: 'nobody', nodes: [url] }
   await t.rejects(build(redis, { sentinel: unknown }), /cannot be reached: .*knows no master "nobody"/)
   const dead = `redis://127.0.0.1:${await freePort()}`
-  const nodes = [dead, `redis://127.0.0.1:${port}`]
+  const nodes = [dead, url]
   const store = await openStore(t, { sentinel: { master: 'people', nodes } })
   await store.set('before', 'kept')
   const second = await lookInto(t, replica.url)
