@@ -1,5 +1,7 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import t from 'tap'
+import { acceptanceOf } from '../../src/http/web-socket.js'
 import { application } from '../http/front-door.js'
 import { startGateway } from '../support/gateway.js'
 import { until } from '../support/poll.js'
@@ -46,7 +48,25 @@ limits: { sendTimeout: 1s }
   })
   t.match(after.value, /^HTTP\/1\.1 200/, 'the place is free')
   await until('the log to say so', () => gateway.logs().includes('took nothing'))
+  const left = new Promise((resolve) => {
+    app.server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+      socket.on('error', () => {}).on('close', resolve)
+      const accept = acceptanceOf(request.headers['sec-websocket-key'] ?? '')
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      )
+      socket.write(Buffer.alloc(64 * 1024 * 1024))
+    })
+  })
+  const deaf = await RawSocket.open(t, gateway.port)
+  deaf.pause()
+  deaf.write(
+    'GET /socket HTTP/1.1\r\nHost: one.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  )
+  await left
   for (const stream of streams) stream.end('data: 2\n\n')
   await events.untilReceived('data: 2')
-  tell(t, { fault: 'a client that takes nothing of its answer', saw: 'cut, others 200', answerMs: after.ms })
+  const more = 'its place is free; a WebSocket it does not read is cut, an event stream that says nothing is not'
+  tell(t, { fault: 'a client that takes nothing of its answer', saw: 'cut, others 200', answerMs: after.ms, more })
 })
