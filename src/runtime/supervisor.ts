@@ -25,7 +25,7 @@ const settledMs = 10_000
 const firstWaitMs = 250
 const longestWaitMs = 30_000
 
-/** After so many ends in a row, with no other worker left, the gateway gives up and says why. */
+/** After so many ends in a row of every worker the gateway gives up and says why. */
 const failuresAllowed = 3
 
 /** A worker that was told to stop has this long beyond its own deadline. */
@@ -231,8 +231,11 @@ export class Supervisor {
     place.failures = atOnce ? place.failures + 1 : 0
     const waitMs = place.failures === 0 ? 0 : Math.min(firstWaitMs * 2 ** (place.failures - 1), longestWaitMs)
     const facts = { worker: place.number, pid: place.worker?.process.pid, code, signal }
-    if (place.failures >= failuresAllowed && this.#ready().length === 0) {
+    // One that is on its way may be the one that lives: it has its own tries.
+    if (this.#places.every((one) => one.readyAt === undefined && one.failures >= failuresAllowed)) {
       this.#log.error(facts, 'workers end at once, again and again, and none is left')
+      this.#stopping = true
+      for (const { worker } of this.#places) worker?.process.kill('SIGKILL')
       this.#giveUp(
         new Error(`Worker ${place.number} ended ${place.failures} times at once. Its last words are in the log.`),
       )

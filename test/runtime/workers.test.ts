@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
@@ -94,6 +94,49 @@ t.test('a worker that cannot start at all is said at once', async (t) => {
   const application = await slowApplication(t)
   const failed = startGateway(t, { yaml: yaml(application.url, 'store: { use: redis, url: "redis://127.0.0.1:1" }\n') })
   await t.rejects(failed, /ended with 1[\s\S]*redis/i)
+})
+
+t.test('a worker that ends again and again beside one that is still on its way ends nothing', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const barrier = join(directory, 'barrier')
+  await writeFile(
+    join(directory, 'patient.mjs'),
+    `import { existsSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
+export default {
+  kind: 'mail-transports',
+  options: z.strictObject({}),
+  async create() {
+    while (existsSync(${JSON.stringify(barrier)})) await pause(20)
+    return { async send() {} }
+  },
+}
+`,
+  )
+  const application = await slowApplication(t)
+  const gateway = await startGateway(t, { yaml: yaml(application.url, 'mail: { use: ./patient.mjs }\n'), directory })
+  await until('both workers', () => logged(gateway, 'all workers listen').length > 0)
+  await writeFile(barrier, '')
+  const both = async () => (await workersOf(gateway)).length === 2
+  let [victim = -1, other = -1] = await workersOf(gateway)
+  process.kill(other, 'SIGKILL')
+  await until('another in its place', async () => (await both()) && !(await workersOf(gateway)).includes(other))
+  other = (await workersOf(gateway)).find((pid) => pid !== victim) ?? -1
+  for (let time = 0; time < 4; time += 1) {
+    const ended = victim
+    process.kill(ended, 'SIGKILL')
+    await until(
+      'it to be begun again',
+      async () => (await both()) && !(await workersOf(gateway)).includes(ended),
+      60_000,
+    )
+    victim = (await workersOf(gateway)).find((pid) => pid !== other) ?? -1
+  }
+  await rm(barrier)
+  await until('both to serve', () => logged(gateway, 'a worker is ready again').length >= 2, 60_000)
+  t.same(await statuses(t, gateway, 4), [200, 200, 200, 200])
+  t.equal(await gateway.stop(), '0')
 })
 
 t.test('workers that end at once, again and again, end in a clear error', async (t) => {

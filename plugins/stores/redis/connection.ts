@@ -13,6 +13,9 @@ export interface Script {
 
 export const script = (text: string): Script => ({ text, sha1: createHash('sha1').update(text).digest('hex') })
 
+/** Between two looks whether the server is still the one to write to. */
+const LOOK_MS = 500
+
 /** How a server is reached. */
 export interface ConnectionOptions {
   readonly servers: Servers
@@ -125,13 +128,28 @@ export class Connection {
     await this.#inTime(client.connect())
     // Connecting alone does not tell whether the server lets us ask: it may want a password.
     await this.#inTime(client.ping())
-    if (this.#servers.mayNameReplica) await this.#checkRole(client)
+    await this.#inTime(this.#checkRole(client))
     await this.#beginToWatch(client)
+    this.#lookAgain(client)
   }
 
+  /** @throws {Elsewhere} at a replica: what ended elsewhere may reach it late, or never where its master is out of reach */
   async #checkRole(client: RedisClientType): Promise<void> {
-    const answer = await this.#inTime(client.sendCommand(['ROLE']))
-    if (Array.isArray(answer) && String(answer[0]) !== 'master') throw new Error('it is a replica, and takes no writes')
+    const answer = await client.sendCommand(['ROLE']).catch((error: Error) => {
+      // Not every name may ask for it, and not every server that speaks the protocol knows it.
+      if (this.#servers.mayNameReplica || !/^(NOPERM|ERR)\b/.test(error.message)) throw error
+    })
+    if (Array.isArray(answer) && String(answer[0]) !== 'master') throw new Elsewhere()
+  }
+
+  /** A server that is made a replica keeps its connections, and who only reads would never hear of it. */
+  #lookAgain(client: RedisClientType): void {
+    const look = async () => {
+      if (client !== this.#client || this.#closing) return
+      await this.ask((asked) => this.#checkRole(asked)).catch(() => {}) // what is wrong takes the connection down
+      this.#lookAgain(client)
+    }
+    setTimeout(look, LOOK_MS).unref()
   }
 
   async #beginToWatch(client: RedisClientType): Promise<void> {
@@ -214,8 +232,14 @@ function newClient({ url, ca }: ServerAddress, deadline: number): RedisClientTyp
  * A server that became a replica stays one, and a node of a cluster may have given our keys away: behind the same name
  * another may be the one to write to by now.
  */
-function isElsewhere({ message }: Error): boolean {
-  return /^(READONLY|MOVED|ASK|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/.test(message)
+function isElsewhere(error: Error): boolean {
+  return error instanceof Elsewhere || /^(READONLY|MOVED|ASK|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/.test(error.message)
+}
+
+class Elsewhere extends Error {
+  constructor() {
+    super('it is a replica, and takes no writes')
+  }
 }
 
 class Late extends Error {

@@ -13,7 +13,7 @@ export interface ServerAddress {
 export interface Servers {
   /** For the operator: hosts without passwords. */
   readonly name: string
-  /** Whoever is named has to be asked for its role before it is written to. */
+  /** Whoever is named has to say its role: where it will not, it is not written to. */
   readonly mayNameReplica: boolean
   /** @throws in words for the operator when nobody says */
   find(deadline: number): Promise<ServerAddress>
