@@ -3,7 +3,7 @@ import { gateWithSession } from '../sides/gateway.js'
 import { haproxy } from '../sides/others.js'
 import type { Budget } from './budget.js'
 
-/** Messages for one request elsewhere: they are cheap, and the handshakes before them are not to count. */
+/** Messages for one request elsewhere: they are cheap. Handshakes are not among them, the WebSockets stay open. */
 const messages = 2
 
 /** CPU seconds per 10,000 messages that went to the application and came back. */
