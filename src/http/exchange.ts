@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatelodgeError } from '../errors.js'
 import { AnswerError, type Head } from './answer-head.js'
+import { writeLent } from './lent.js'
 import type { OpenPassage } from './open-passages.js'
 import { hasBody } from './page-load.js'
 import { Upload, type UploadPatience } from './upload.js'
@@ -122,7 +123,7 @@ export class Exchange implements Occupant, OpenPassage {
       return
     }
     this.flush()
-    if (response.write(Buffer.from(piece)) || response.writableLength < bufferedBytes) return
+    if (writeLent(response, piece) || response.writableLength < bufferedBytes) return
     this.#connection?.pause()
     response.once('drain', () => this.#connection?.resume())
   }

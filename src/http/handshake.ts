@@ -3,6 +3,7 @@ import { GatelodgeError } from '../errors.js'
 import type { Head } from './answer-head.js'
 import { asGatelodgeError } from './exchange.js'
 import type { Upstream } from './forward.js'
+import { writeLent } from './lent.js'
 import { headOf, type Occupant, type UpstreamConnection } from './upstream-connection.js'
 import { acceptanceOf } from './web-socket.js'
 
@@ -55,7 +56,7 @@ export class Handshake implements Occupant {
 
   onBody(piece: Buffer): void {
     const response = this.#response
-    if (response === undefined || response.write(Buffer.from(piece))) return
+    if (response === undefined || writeLent(response, piece)) return
     this.#connection.pause()
     response.once('drain', () => this.#connection.resume())
   }

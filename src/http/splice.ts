@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { writeLent } from './lent.js'
 import type { UpstreamConnection } from './upstream-connection.js'
 import { closeFrame, FrameBoundary } from './web-socket.js'
 
@@ -69,7 +70,7 @@ export class Splice {
     if (this.#farewell !== undefined && client.writableEnded) return
     // The piece is only lent. As text it costs less than as bytes, while it is short.
     const flows =
-      piece.length <= smallBytes ? client.write(piece.toString('latin1'), 'latin1') : client.write(Buffer.from(piece))
+      piece.length <= smallBytes ? client.write(piece.toString('latin1'), 'latin1') : writeLent(client, piece)
     if (!flows) this.#application.pause()
     if (this.#farewell !== undefined && this.#frames.isBetweenFrames) this.#sayFarewell()
   }
