@@ -8,8 +8,8 @@ import { type Answer, formOf, Visitor } from '../support/visitor.js'
 import { tell, timed } from './table.js'
 
 /**
- * Everything that can be used once, used by two gateways in the same moment. Sent codes, links, backup codes and half-way
- * sign-ins are raced in the journeys of codes, links and ways back; here are the others.
+ * Everything that can be used once, used by two gateways in the same moment. Sent codes and half-way sign-ins
+ * are raced in the journeys of codes; here are the others.
  */
 
 t.setTimeout(300_000)
@@ -60,7 +60,7 @@ t.test('what is good once is good once, over two processes on one store', async 
   const gateways = await twoGateways(t, mail.url)
   const [first] = gateways
   const at = (index: number) => gateways[index % 2 === 0 ? 0 : 1]
-  for (const name of ['ana', 'bo']) {
+  for (const name of ['ana', 'bo', 'cleo']) {
     const args = ['user', 'add', name, '--role', 'user', '--email', `${name}@example.com`, '--password-stdin']
     const added = await first.run(args, `${password}\n`)
     t.equal(added.code, 0, added.stderr)
@@ -81,7 +81,19 @@ t.test('what is good once is good once, over two processes on one store', async 
       answerMs: ms,
       more,
     })
+    const index = value.findIndex(hasWorked)
+    return { index, answer: value[index] as Answer }
   }
+  const mailed = (name: string, path: RegExp) =>
+    until(
+      `the mail to ${name}`,
+      () =>
+        mail.arrived
+          .filter(({ envelope }) => envelope.to.includes(`${name}@example.com`))
+          .map(({ email }) => path.exec(email.text ?? '')?.[0])
+          .find((found) => found !== undefined),
+      30_000,
+    )
 
   const browsers = Array.from({ length: tries }, (_, index) => new Visitor(t, at(index).url))
   const pages: Answer[] = []
@@ -98,7 +110,7 @@ t.test('what is good once is good once, over two processes on one store', async 
   const enrol = await follow(bo, await bo.get(own('/enrol/totp')))
   const key = keyOn(enrol)
   const twins = Array.from({ length: tries }, (_, index) => twin(t, bo, at(index)))
-  await race('confirmation of an app', (index) =>
+  const confirmed = await race('confirmation of an app', (index) =>
     submit(twins[index] as Visitor, enrol, '/enrol/totp', { code: codeAt(key, Date.now() - 30_000) }),
   )
 
@@ -112,15 +124,19 @@ t.test('what is good once is good once, over two processes on one store', async 
     { count: verifiers.length },
   )
 
-  const link = await until(
-    'the notice',
-    () =>
-      mail.arrived
-        .filter(({ envelope }) => envelope.to.includes('bo@example.com'))
-        .map(({ email }) => /\/\.gatelodge\/not-me\?token=[\w-]{43}/.exec(email.text ?? '')?.[0])
-        .find((found) => found !== undefined),
-    30_000,
+  const codes = await follow(twins[confirmed.index] as Visitor, confirmed.answer)
+  const backup = /<li><code>([^<]*)</.exec(codes.text)?.[1] ?? ''
+  const others = Array.from({ length: tries }, (_, index) => new Visitor(t, at(index).url))
+  const questions: Answer[] = []
+  for (const other of others) {
+    await signIn(other, 'bo')
+    questions.push(await other.get(own('/verify/backup-code')))
+  }
+  await race('backup code', (index) =>
+    submit(others[index] as Visitor, questions[index] as Answer, '/verify/backup-code', { code: backup }),
   )
+
+  const link = await mailed('bo', /\/\.gatelodge\/not-me\?token=[\w-]{43}/)
   const strangers = Array.from({ length: tries }, (_, index) => new Visitor(t, at(index).url))
   const shown = await Promise.all(strangers.map((stranger) => stranger.get(link)))
   t.same([...new Set(shown.map(({ status }) => status))], [200])
@@ -129,4 +145,10 @@ t.test('what is good once is good once, over two processes on one store', async 
     (index) => submit(strangers[index] as Visitor, shown[index] as Answer, '/not-me', {}),
     { hasWorked: ({ location }) => location?.includes('done=') === true },
   )
+
+  t.equal((await first.run(['user', 'login-link', 'cleo'])).code, 0)
+  const letter = await mailed('cleo', /\/\.gatelodge\/link\S*/)
+  const readers = Array.from({ length: tries }, (_, index) => new Visitor(t, at(index).url))
+  const opened = await Promise.all(readers.map((reader) => reader.get(letter)))
+  await race('link to sign in', (index) => submit(readers[index] as Visitor, opened[index] as Answer, '/link', {}))
 })
