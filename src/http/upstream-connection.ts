@@ -167,6 +167,8 @@ export class UpstreamConnection implements AnswerSink {
 
   onHead(head: Head): void {
     this.#isAnswering = true
+    // The patience for the beginning of the answer has done its part: nothing may come after the head for a long time.
+    this.#deadline = after(this.#settings.bodyIdleMs)
     this.#occupant?.onHead(head)
   }
 
