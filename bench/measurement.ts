@@ -1,3 +1,4 @@
+import type { Times } from './generators/orders.js'
 import type { Ground } from './ground.js'
 import type { Side, Started } from './sides/side.js'
 
@@ -39,14 +40,14 @@ type Spent = ReadonlyMap<number, number>
 /**
  * Two sides at the same work, in turns: whatever else the machine does in a round, it does to both.
  * @param work done once to warm a side up, at `extent.warmup`, and then in each turn, at `extent.requests`
- * @param figure what a side gets for what its processes spent in all turns together
+ * @param figure what a side gets for what its processes spent in all turns together, and for how long those took
  */
 export function pairOf(parts: {
   readonly name: string
   readonly sides: readonly [of: Side, to: Side]
   readonly turns: number
-  readonly work: (ground: Ground, side: Side, started: Started, requests: number) => Promise<unknown>
-  readonly figure: (spent: Spent, side: Side, ground: Ground) => number
+  readonly work: (ground: Ground, side: Side, started: Started, requests: number) => Promise<Times>
+  readonly figure: (spent: Spent, side: Side, ground: Ground, milliseconds: number) => number
 }): Pair {
   const { name, sides, turns, work, figure } = parts
   const [of, to] = sides
@@ -54,20 +55,23 @@ export function pairOf(parts: {
     on(ground, of, (first) =>
       on(ground, to, async (second) => {
         const both = [
-          { side: of, started: first, spent: new Map<number, number>() },
-          { side: to, started: second, spent: new Map<number, number>() },
+          { side: of, started: first, spent: new Map<number, number>(), milliseconds: 0 },
+          { side: to, started: second, spent: new Map<number, number>(), milliseconds: 0 },
         ]
         for (const { side, started } of both) await work(ground, side, started, ground.extent.warmup)
         for (let turn = 0; turn < turns; turn += 1) {
-          for (const { side, started, spent } of both) {
+          for (const each of both) {
+            const { side, started, spent } = each
             const before = started.program.cpuSecondsEach()
-            await work(ground, side, started, ground.extent.requests / turns)
+            each.milliseconds += (await work(ground, side, started, ground.extent.requests / turns)).milliseconds
             for (const [pid, seconds] of started.program.cpuSecondsEach()) {
               spent.set(pid, (spent.get(pid) ?? 0) + seconds - (before.get(pid) ?? 0))
             }
           }
         }
-        return Object.fromEntries(both.map(({ side, spent }) => [side.name, figure(spent, side, ground)]))
+        return Object.fromEntries(
+          both.map(({ side, spent, milliseconds }) => [side.name, figure(spent, side, ground, milliseconds)]),
+        )
       }),
     )
   const measurement = { name, missing: of.missing ?? to.missing, run }

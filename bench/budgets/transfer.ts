@@ -1,8 +1,8 @@
 import type { Ground } from '../ground.js'
-import { type Figures, type Measurement, on } from '../measurement.js'
+import { type Figures, type Measurement, on, type Pair, pairOf } from '../measurement.js'
 import { gateWithSession } from '../sides/gateway.js'
 import { nginx } from '../sides/others.js'
-import type { Side, Started } from '../sides/side.js'
+import type { Started } from '../sides/side.js'
 import type { Budget } from './budget.js'
 
 const megabyte = 1_000_000
@@ -14,26 +14,18 @@ function send({ generator }: Ground, { program, headers }: Started, direction: '
   return generator.send({ kind: 'transfer', direction, bytes, port, path: paths[direction], headers })
 }
 
-/** MB/s of bodies of 100 MB, one at a time, the second of two: the first is for warming up. */
-function throughputOf(side: Side): Measurement {
-  return {
-    name: `100 MB, ${side.name}`,
-    missing: side.missing,
-    run: (ground) =>
-      on(ground, side, async (started) => {
-        const figures: Record<string, number> = {}
-        for (const direction of ['down', 'up'] as const) {
-          await send(ground, started, direction, 100)
-          const { milliseconds } = await send(ground, started, direction, 100)
-          figures[`${direction} MB/s`] = 100 / (milliseconds / 1000)
-        }
-        return figures
-      }),
-  }
-}
+const turns = 6
 
-const ours = throughputOf(gateWithSession)
-const theirs = throughputOf(nginx)
+/** MB/s of bodies of 100 MB, one at a time. */
+function throughput(direction: 'down' | 'up'): Pair {
+  return pairOf({
+    name: `MB/s, 100 MB ${direction}`,
+    sides: [gateWithSession, nginx],
+    turns,
+    work: (ground, _side, started) => send(ground, started, direction, 100),
+    figure: (_spent, _side, _ground, milliseconds) => (turns * 100) / (milliseconds / 1000),
+  })
+}
 
 /**
  * How far resident memory rises above where it stood, while 1 GB passes; down, the client takes nothing for a second in
@@ -64,15 +56,13 @@ async function measureGrowth(ground: Ground, started: Started): Promise<Figures>
 export const transfer: readonly Budget[] = [
   {
     name: '100 MB down, MB/s to nginx',
-    of: { measurement: ours, key: 'down MB/s' },
-    to: { measurement: theirs, key: 'down MB/s' },
+    ...throughput('down'),
     limit: { least: 0.55 },
     stretch: 0.8,
   },
   {
     name: '100 MB up, MB/s to nginx',
-    of: { measurement: ours, key: 'up MB/s' },
-    to: { measurement: theirs, key: 'up MB/s' },
+    ...throughput('up'),
     limit: { least: 1 },
     stretch: 1.5,
   },
