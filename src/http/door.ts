@@ -163,7 +163,8 @@ export class Door {
     const isTooMuch = this.#isTooMuch() && !this.#isHealthCheck(request)
     behind.underWay += 1
     this.#underWay += 1
-    response.once('close', () => {
+    // It comes once: to take the listener off then costs more than what it does.
+    response.on('close', () => {
       behind.underWay -= 1
       this.#underWay -= 1
     })
