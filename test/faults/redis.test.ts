@@ -175,3 +175,20 @@ t.test('Redis is down at the start: the gateway says so and ends', { skip }, asy
   t.match(`${ended.value.stdout}${ended.value.stderr}`, /Redis at 127\.0\.0\.1:\d+ cannot be reached/)
   tell(t, { fault: 'Redis down at the start', saw: 'the gateway ends with code 1 and says why', answerMs: ended.ms })
 })
+
+t.test('a name that may do too little at Redis is told to the operator, and not as to users', { skip }, async (t) => {
+  const redis = await startRedis(t)
+  const client = await control(t, redis.url)
+  await client.sendCommand('ACL SETUSER poor on >secret ~* +@read +@write +@connection'.split(' '))
+  const config = join(await temporaryDirectory(t), 'gatelodge.yaml')
+  const url = redis.url.replace('//', '//poor:secret@')
+  await writeFile(
+    config,
+    `listen: 127.0.0.1:${await freePort()}\nsites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: redis, url: "${url}" }\n`,
+  )
+  const { code, stderr } = await runGatelodge(['start', '--config', config])
+  t.equal(code, 1)
+  t.equal(stderr.match(/NOPERM/g)?.length, 1, stderr)
+  t.match(stderr, /^The store could not be asked: NOPERM .*evalsha/m)
+  t.notMatch(stderr, /Signing in|secret/)
+})
