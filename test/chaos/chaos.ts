@@ -90,7 +90,7 @@ log: { level: error }
   }
   const read = async () => {
     // Where nothing came somebody else is asked at once, but not over and over while nobody answers.
-    while (!isOver()) if (!(await anybody().ask())) await pause(2)
+    while (!isOver()) if (!(await anybody().visit())) await pause(2)
   }
   const shutOut = async () => {
     const person = anyOf(present())
@@ -102,8 +102,8 @@ log: { level: error }
     every(200, () => desk.changeReason(anybody().name)),
     every(700, shutOut),
     every(1500, () => raceLink(anybody(), doors, desk, mail, counts)),
-    ...withApps.map((coder) => every(5000, () => raceCode(coder, doors, counts))),
-    every(2000, () => killOne([first, second], counts)),
+    ...withApps.map((coder) => every(2000, () => raceCode(coder, doors, counts))),
+    every(2200, () => killOne([first, second], counts)),
     every(10_000, async () => log(JSON.stringify(counts))),
   ])
   for (const name of desk.changed) await desk.check(name)

@@ -20,7 +20,7 @@ export interface Reply {
 const ANSWER_MS = 10_000
 
 /** How long a gateway that took no connection is left alone by those who might as well ask the other one. */
-const AWAY_MS = 20
+const AWAY_MS = 50
 
 /**
  * The way to one gateway, over connections that are kept: a million requests have to cost less here than there. A request is

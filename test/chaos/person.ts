@@ -5,6 +5,14 @@ import { anyDoor, type Door, form } from './door.js'
 /** How long a word that a session ended may take to every gateway. */
 const HEARD_MS = 1000
 
+/** How much is asked for in one visit. */
+const PARTS = 6
+
+interface Ended {
+  readonly cookie: string
+  readonly at: number
+}
+
 interface Acknowledged {
   readonly cookie: string
   ending: boolean
@@ -18,7 +26,7 @@ export class Person {
   readonly #doors: readonly [Door, Door]
   readonly #counts: ChaosCounts
   #session: Acknowledged | undefined
-  readonly #ended: Array<{ readonly cookie: string; readonly at: number }> = []
+  readonly #ended: Ended[] = []
   #busy = false
 
   constructor(
@@ -33,26 +41,45 @@ export class Person {
     this.#counts = counts
   }
 
-  /** Asks for a page, and judges what comes. @returns whether anything came */
-  async ask(): Promise<boolean> {
-    const session = this.#session
+  /**
+   * Loads a page and what belongs to it from one gateway, as far as it is given them; or asks once more with a session that
+   * has ended, or without any.
+   * @returns whether anything came
+   */
+  async visit(): Promise<boolean> {
+    const door = anyDoor(this.#doors)
     const old = this.#ended[Math.floor(Math.random() * this.#ended.length)]
-    const asksOld = old !== undefined && (session === undefined || Math.random() < 0.1)
-    const cookie = asksOld ? old.cookie : session?.cookie
-    const mayBeKnown = old !== undefined && performance.now() - old.at < HEARD_MS
-    const answer = await this.#send('GET', '/who', cookie === undefined ? {} : { cookie })
-    if (answer === undefined) return false
-    this.#counts.pages += 1
-    if (answer.status === 401) this.#counts.refused += 1
-    if (answer.status === 200) {
-      if (answer.text !== this.#name) this.#counts.wrongIdentity += 1
-      else if (cookie === undefined || (asksOld && !mayBeKnown)) this.#counts.passedAfterSignOut += 1
-    } else if (answer.status !== 401) this.#unexpected(answer.status)
-    // Ending may have begun while the question was on its way.
-    else if (!asksOld && session !== undefined && session === this.#session && !session.ending) {
-      this.#counts.sessionsLost += 1
+    if (this.#session === undefined || (old !== undefined && Math.random() < 0.2)) return this.#askShutOut(door, old)
+    for (let part = 0; part < PARTS && this.#session !== undefined; part += 1) {
+      const status = await this.#askSignedIn(door, this.#session)
+      if (status !== 200) return status !== undefined
     }
     return true
+  }
+
+  async #askSignedIn(door: Door, session: Acknowledged): Promise<number | undefined> {
+    const answer = await this.#askFor(door, session.cookie)
+    if (answer?.status === 200 && answer.text !== this.#name) this.#counts.wrongIdentity += 1
+    // Ending may have begun while the question was on its way.
+    if (answer?.status === 401 && session === this.#session && !session.ending) this.#counts.sessionsLost += 1
+    return answer?.status
+  }
+
+  async #askShutOut(door: Door, old: Ended | undefined): Promise<boolean> {
+    const mayBeKnown = old !== undefined && performance.now() - old.at < HEARD_MS
+    const answer = await this.#askFor(door, old?.cookie)
+    if (answer?.status === 200 && answer.text !== this.#name) this.#counts.wrongIdentity += 1
+    else if (answer?.status === 200 && !mayBeKnown) this.#counts.passedAfterSignOut += 1
+    return answer !== undefined
+  }
+
+  async #askFor(door: Door, cookie: string | undefined) {
+    const answer = await this.#send('GET', '/who', cookie === undefined ? {} : { cookie }, undefined, door)
+    if (answer === undefined) return undefined
+    this.#counts.pages += 1
+    if (answer.status === 401) this.#counts.refused += 1
+    else if (answer.status !== 200) this.#unexpected(answer.status)
+    return answer
   }
 
   async comeOrGo(): Promise<void> {
@@ -128,8 +155,13 @@ export class Person {
   }
 
   /** `undefined` where nothing came, or word that the machinery is away. */
-  async #send(method: 'GET' | 'POST', path: string, headers: Record<string, string>, body?: string) {
-    const door = anyDoor(this.#doors)
+  async #send(
+    method: 'GET' | 'POST',
+    path: string,
+    headers: Record<string, string>,
+    body?: string,
+    door = anyDoor(this.#doors),
+  ) {
     const answer = await door.send(method, path, { 'x-forwarded-for': this.#address, ...headers }, body)
     if (answer === undefined || answer.status >= 502) {
       this.#counts.unanswered += 1
