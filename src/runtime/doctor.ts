@@ -1,7 +1,7 @@
-import { existsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { openMail, openStore } from '../app.js'
 import { done, failed } from '../commands/terminal.js'
 import { checkConfig } from '../config/load-config.js'
@@ -106,11 +106,24 @@ async function examinePublicUrl({ publicUrl, sites }: Config): Promise<Finding[]
   return findings.length > 0 ? findings : [ok('public URL', publicUrl)]
 }
 
+function whetherItCanBeMade(directory: string): Finding {
+  let parent = dirname(directory)
+  while (!existsSync(parent)) parent = dirname(parent)
+  try {
+    if (!statSync(parent).isDirectory()) throw new Error('is not a directory')
+    accessSync(parent, constants.W_OK | constants.X_OK)
+    return ok('data directory', `${directory} will be made at the first start`)
+  } catch {
+    const todo = `make it, as a directory of the gateway's user alone: mkdir -m 700 ${directory}`
+    return fail('data directory', `${directory} is not there, and cannot be made in ${parent}`, todo)
+  }
+}
+
 async function examineData({ store, baseDirectory }: Config): Promise<Finding[]> {
   if (store.use !== 'embedded') return []
   const path = store['path']
   const directory = resolve(baseDirectory, typeof path === 'string' ? path : './data')
-  if (!existsSync(directory)) return [ok('data directory', `${directory} will be made at the first start`)]
+  if (!existsSync(directory)) return [whetherItCanBeMade(directory)]
   const { mode, uid } = statSync(directory)
   const findings: Finding[] = []
   if (process.getuid !== undefined && uid !== process.getuid()) {

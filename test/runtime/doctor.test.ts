@@ -79,6 +79,13 @@ mail: { use: smtp, url: "smtp://127.0.0.1:${await freePort()}", from: lodge@exam
   for (const what of ['public URL', 'store', 'traces']) t.equal(statusOf(found, what), 'warn', what)
   t.ok(found.findings.every(({ status, todo }) => status === 'ok' || todo !== undefined))
 
+  await writeFile(
+    file,
+    'sites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: embedded, path: ./gatelodge.yaml/data }\n',
+  )
+  const nowhere = JSON.parse((await runGatelodge(['doctor', '--json', '--config', file])).stdout) as Found
+  t.equal(statusOf(nowhere, 'data directory'), 'fail', 'one that the start could not make')
+
   await writeFile(file, 'sites: []\n')
   const broken = await runGatelodge(['doctor', '--config', file])
   t.equal(broken.code, 1)
