@@ -6,7 +6,7 @@ import { anyDoor, type Door, form } from './door.js'
 const HEARD_MS = 1000
 
 /** How much is asked for in one visit. */
-const PARTS = 6
+const PARTS = 10
 
 interface Ended {
   readonly cookie: string
@@ -49,7 +49,7 @@ export class Person {
   async visit(): Promise<boolean> {
     const door = anyDoor(this.#doors)
     const old = this.#ended[Math.floor(Math.random() * this.#ended.length)]
-    if (this.#session === undefined || (old !== undefined && Math.random() < 0.2)) return this.#askShutOut(door, old)
+    if (this.#session === undefined || (old !== undefined && Math.random() < 0.3)) return this.#askShutOut(door, old)
     for (let part = 0; part < PARTS && this.#session !== undefined; part += 1) {
       const status = await this.#askSignedIn(door, this.#session)
       if (status !== 200) return status !== undefined
