@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { definePlugin, filePath, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
 import { Connection, type Script } from './redis/connection.js'
 import { add, increment, remove, repair, set, swap, sweep } from './redis/scripts.js'
-import { checkMemory } from './redis/server-settings.js'
+import { checkEviction, checkMemory } from './redis/server-settings.js'
 import { behindSentinels, type Credentials, inCluster, oneServer, type Servers } from './redis/servers.js'
 import { WatchedKey } from './redis/watched-key.js'
 
@@ -310,7 +310,12 @@ export default definePlugin({
     .superRefine(checkAddresses),
   async create({ keyPrefix, timeoutSeconds, sweepSeconds, ...where }, { now, log }): Promise<Store> {
     const servers = serversOf(where, `${keyPrefix}keys`)
-    const connection = await Connection.open({ servers, deadline: timeoutSeconds * 1000, log })
+    // Too late to refuse one that took the place of another; its settings may differ all the same.
+    const onAgain = (again: Connection) =>
+      void checkEviction(again).catch(({ message }: Error) =>
+        log.error({ reason: message }, 'Redis must not be used like this'),
+      )
+    const connection = await Connection.open({ servers, deadline: timeoutSeconds * 1000, log, onAgain })
     try {
       await checkMemory(connection, log)
     } catch (fault) {

@@ -22,6 +22,8 @@ export interface ConnectionOptions {
   /** How long any command may take, in ms. */
   readonly deadline: number
   readonly log: Logger
+  /** Called when a connection stands again after one was lost: it may be to another server. */
+  readonly onAgain?: (connection: Connection) => void
 }
 
 /**
@@ -33,6 +35,7 @@ export class Connection {
   readonly #servers: Servers
   readonly #deadline: number
   readonly #log: Logger
+  readonly #onAgain: ConnectionOptions['onAgain']
   #client: RedisClientType | undefined
   #reconnecting = false
   readonly #asked = new Set<Promise<unknown>>()
@@ -42,7 +45,8 @@ export class Connection {
   #heardSince = Number.NEGATIVE_INFINITY
   #closing: Promise<void> | undefined
 
-  private constructor({ servers, deadline, log }: ConnectionOptions) {
+  private constructor({ servers, deadline, log, onAgain }: ConnectionOptions) {
+    this.#onAgain = onAgain
     this.#servers = servers
     this.#deadline = deadline
     this.#log = log
@@ -203,6 +207,7 @@ export class Connection {
         }
         this.#log.info({ tries: tries + 1 }, 'connected to Redis again')
         this.#reconnecting = false
+        this.#onAgain?.(this)
         return
       } catch {
         // Said once when it was lost; tried again until it works or the store is closed.

@@ -193,6 +193,20 @@ t.test('nothing is read from a replica, which may hear late or never what ended 
   t.equal(await store.get('session'), 'ended', 'a name that may not ask for the role does as before')
 })
 
+t.test('a server that throws entries away and took the place of another is named in the log', { skip }, async (t) => {
+  const { url } = await startRedis(t)
+  const host = lentHost()
+  await openStore(t, { url }, host)
+  const server = await lookInto(t, url)
+  await server.configSet('maxmemory-policy', 'allkeys-lru')
+  await server.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])
+  const isSaid = () =>
+    host.lines.some(
+      ({ level, fields }) => level === 'error' && /maxmemory-policy allkeys-lru/.test(JSON.stringify(fields)),
+    )
+  await until('the operator to be told', isSaid)
+})
+
 t.test('the operator is told of settings with which the server may forget', { skip }, async (t) => {
   const warnings = async (...settings: string[]) => {
     const host = lentHost()
