@@ -98,12 +98,12 @@ log: { level: error }
   }
   await Promise.all([
     ...Array.from({ length: readers }, read),
-    ...Array.from({ length: 4 }, () => every(20, comeOrGo)),
+    ...Array.from({ length: 4 }, () => every(80, comeOrGo)),
     every(200, () => desk.changeReason(anybody().name)),
     every(700, shutOut),
     every(1500, () => raceLink(anybody(), doors, desk, mail, counts)),
     ...withApps.map((coder) => every(2000, () => raceCode(coder, doors, counts))),
-    every(2200, () => killOne([first, second], counts)),
+    every(2400, () => killOne([first, second], counts)),
     every(10_000, async () => log(JSON.stringify(counts))),
   ])
   for (const name of desk.changed) await desk.check(name)

@@ -6,7 +6,7 @@ import { anyDoor, type Door, form } from './door.js'
 const HEARD_MS = 1000
 
 /** How much is asked for in one visit. */
-const PARTS = 10
+const PARTS = 12
 
 interface Ended {
   readonly cookie: string
