@@ -24,7 +24,7 @@ t.test('Redis is frozen and goes on: no within a second or so, and the sessions 
   if (house === undefined) throw new Error('one was started')
   const ann = await signedIn(house)
   t.equal((await asked(ann)).text, 'for ann')
-  redis.freeze()
+  await redis.freeze()
   await until('the silence to be noticed', async () => (await asked(ann)).status === 503, 30_000)
   const no = await quickest(5, () => asked(ann))
   t.equal(no.value.status, 503)

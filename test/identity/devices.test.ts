@@ -54,8 +54,9 @@ t.test('stands for the second factor after the password, and gets a new token ea
 t.test('requests at the same moment all pass; a token that comes back later revokes the device', async (t) => {
   const { r, account, device } = await withDevice(t)
   const other = await r.beside()
-  const all = await Promise.all(Array.from({ length: 6 }, (_, i) => signIn(i % 2 ? r : other, device)))
-  t.equal(all.filter(({ outcome }) => outcome === 'session').length, 6)
+  // As many as one name may have under way.
+  const all = await Promise.all(Array.from({ length: 4 }, (_, i) => signIn(i % 2 ? r : other, device)))
+  t.equal(all.filter(({ outcome }) => outcome === 'session').length, 4)
   const tokens = all.map(newToken).filter((token) => token !== undefined)
   t.equal(tokens.length, 1, 'one of them brings the new token')
   r.clock.forward(61)

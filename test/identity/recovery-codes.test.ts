@@ -98,7 +98,8 @@ t.test('fifty tries at once over two gateways: one wins', async (t) => {
   await enrolApp(r, 'ada')
   const other = await r.beside()
   const { code } = await issue(r, 'ada')
-  const pending = await Promise.all(Array.from({ length: 10 }, (_, i) => halfWay(i % 2 ? r : other, 'ada')))
+  const pending: string[] = []
+  for (let i = 0; i < 10; i += 1) pending.push(await halfWay(i % 2 ? r : other, 'ada'))
   const verdicts = await Promise.all(
     Array.from({ length: 50 }, (_, i) => give(i % 2 ? r : other, code, pending[i % 10])),
   )

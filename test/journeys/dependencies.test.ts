@@ -85,7 +85,7 @@ t.test('so is the store, whose failure is written down when it is back', { skip 
   await gateway.addUser('ann')
   const ann = gateway.visitor()
   t.equal((await signIn(ann, 'ann')).status, 303)
-  redis.freeze()
+  await redis.freeze()
   await until('it to be told', async () => {
     await ann.get('/x')
     return logged(gateway, 'does not answer').length === 1

@@ -1,5 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { until } from './poll.js'
 
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
@@ -49,4 +51,15 @@ export function startChild(command: string, args: readonly string[], options: Sp
       return end ?? 'gone'
     },
   }
+}
+
+/**
+ * Stops a process without closing anything, as a machine that hangs; `SIGCONT` lets it run again. The signal alone only asks
+ * for it: a thread that runs goes on until the kernel looks at it.
+ */
+export async function freeze(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  if (!existsSync('/proc/self/task')) return
+  const isStopped = (thread: string) => /\) T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1'))
+  await until('every thread to stand still', () => readdirSync(`/proc/${pid}/task`).every(isStopped))
 }

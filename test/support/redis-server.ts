@@ -1,4 +1,4 @@
-import { startChild } from './child.js'
+import { freeze, startChild } from './child.js'
 import { freePort } from './free-port.js'
 import { findProgram, skipWithout } from './installed.js'
 import { until } from './poll.js'
@@ -17,7 +17,7 @@ export interface RedisServer {
   /** Starts it again, empty, on the same port. */
   start(): Promise<void>
   /** Stops and lets run again without closing anything, as a machine that hangs. */
-  freeze(): void
+  freeze(): Promise<void>
   thaw(): void
 }
 
@@ -52,7 +52,7 @@ export async function startRedis(t: Scope, extra: readonly string[] = []): Promi
     async start() {
       child = await run()
     },
-    freeze: () => void process.kill(child.pid, 'SIGSTOP'),
+    freeze: () => freeze(child.pid),
     thaw: () => void process.kill(child.pid, 'SIGCONT'),
   }
 }

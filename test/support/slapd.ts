@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { startChild } from './child.js'
+import { freeze, startChild } from './child.js'
 import { freePort } from './free-port.js'
 import { findProgram, skipWithout } from './installed.js'
 import { localhostCertificate } from './localhost-certificate.js'
@@ -32,7 +32,7 @@ export interface LdapServer {
   stop(): Promise<void>
   start(): Promise<void>
   /** Stops and lets run again without closing anything, as a machine that hangs. */
-  freeze(): void
+  freeze(): Promise<void>
   thaw(): void
 }
 
@@ -75,7 +75,7 @@ export async function startSlapd(t: Scope, entries: string): Promise<LdapServer>
     async start() {
       child = await run()
     },
-    freeze: () => void process.kill(child.pid, 'SIGSTOP'),
+    freeze: () => freeze(child.pid),
     thaw: () => void process.kill(child.pid, 'SIGCONT'),
   }
 }

@@ -150,7 +150,7 @@ t.test('a copy that is kept up to date saves asking, and is none when it may be 
   t.not(watched.current(), 'two', 'its own change at once')
   await until('the new copy', copied)
 
-  server.freeze()
+  await server.freeze()
   t.teardown(() => server.thaw())
   await until('the copy to be too old', () => watched.current() === undefined)
   server.thaw()

@@ -89,7 +89,7 @@ t.test(
     const server = await startRedis(t)
     const store = await openStore(t, { url: server.url, timeoutSeconds: 0.3 })
     await store.set('key', 1)
-    server.freeze()
+    await server.freeze()
     t.teardown(() => server.thaw())
     for (const { name, message } of await failures(store)) {
       t.match(message, /^The store could not be asked: /, name)
@@ -115,7 +115,7 @@ t.test(
 t.test('close does not wait for a server that is frozen', { skip }, async (t) => {
   const server = await startRedis(t)
   const store = await openStore(t, { url: server.url, timeoutSeconds: 0.3 })
-  server.freeze()
+  await server.freeze()
   t.teardown(() => server.thaw())
   const waiting = t.rejects(store.set('key', 1), /no answer within 300 ms; what was asked may still be done/)
   await store.close()
@@ -135,7 +135,7 @@ t.test('what stands in the way of a start is said in words, and never the passwo
   await t.rejects(open(`redis://${address}`), { message: /cannot be reached: .*NOAUTH/ })
   const store = await openStore(t, { url: `redis://:right@${address}` })
   await store.set('key', 1)
-  guarded.freeze()
+  await guarded.freeze()
   t.teardown(() => guarded.thaw())
   await t.rejects(open(`redis://:right@${address}`), { message: /cannot be reached: no answer within 500 ms/ })
   for (const url of ['http://127.0.0.1', '127.0.0.1:6379', '']) t.throws(() => redis.options.parse({ url }), /redis:/)

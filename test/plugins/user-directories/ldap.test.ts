@@ -215,7 +215,7 @@ t.test('one server, many questions', { skip }, async (t) => {
     const impatient = await open(t, { ...usual, timeoutSeconds: 1 })
     const answered = () => impatient.find({ username: 'ann' }).catch(() => undefined)
     t.match(await until('a connection that is kept', answered), [{ username: 'ann' }])
-    server.freeze()
+    await server.freeze()
     await t.rejects(impatient.find({ username: 'ann' }))
     server.thaw()
     t.match(await until('the server to answer again', answered), [{ username: 'ann' }])
