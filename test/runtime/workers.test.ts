@@ -28,6 +28,23 @@ async function workersOf(gateway: RunningGateway): Promise<number[]> {
   return parents.filter(([, parent]) => parent === gateway.pid()).map(([pid]) => pid)
 }
 
+/** Both of its workers, by one look: of two looks each may see another one. */
+function pairOf(gateway: RunningGateway, fits: (pids: readonly number[]) => boolean = () => true) {
+  const look = async () => {
+    const [first, second, ...more] = await workersOf(gateway)
+    if (first === undefined || second === undefined || more.length > 0) return undefined
+    return fits([first, second]) ? ([first, second] as const) : undefined
+  }
+  return until('both workers', look, 60_000)
+}
+
+/** Ends a worker. @returns the one that is begun in its place, beside the one that stays */
+async function replaced(gateway: RunningGateway, ended: number, staying: number): Promise<number> {
+  process.kill(ended, 'SIGKILL')
+  const [first, second] = await pairOf(gateway, (pids) => pids.includes(staying) && !pids.includes(ended))
+  return first === staying ? second : first
+}
+
 async function parentOf(pid: string): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? -1)
@@ -49,7 +66,7 @@ async function statuses(t: Test, gateway: RunningGateway, count: number): Promis
 t.test('workers share listener and sessions, are started again, and take a new configuration together', async (t) => {
   const application = await slowApplication(t)
   const gateway = await startGateway(t, { yaml: yaml(application.url) })
-  await until('both workers', async () => (await workersOf(gateway)).length === 2)
+  const [victim] = await pairOf(gateway)
   await gateway.run(
     ['user', 'add', 'ana', '--email', 'ana@example.com', '--password-stdin'],
     'correct horse 7 battery\n',
@@ -63,8 +80,7 @@ t.test('workers share listener and sessions, are started again, and take a new c
     t.equal((await again.get('/office')).text, 'for ana', 'whichever worker is asked')
   }
 
-  const [victim] = await workersOf(gateway)
-  process.kill(victim ?? -1, 'SIGKILL')
+  process.kill(victim, 'SIGKILL')
   await until('the other one to answer alone', async () => (await workersOf(gateway)).every((pid) => pid !== victim))
   t.same(await statuses(t, gateway, 4), [200, 200, 200, 200])
   await until('a new one', () => logged(gateway, 'a worker is ready again').length === 1, 60_000)
@@ -118,21 +134,9 @@ export default {
   const gateway = await startGateway(t, { yaml: yaml(application.url, 'mail: { use: ./patient.mjs }\n'), directory })
   await until('both workers', () => logged(gateway, 'all workers listen').length > 0)
   await writeFile(barrier, '')
-  const both = async () => (await workersOf(gateway)).length === 2
-  let [victim = -1, other = -1] = await workersOf(gateway)
-  process.kill(other, 'SIGKILL')
-  await until('another in its place', async () => (await both()) && !(await workersOf(gateway)).includes(other))
-  other = (await workersOf(gateway)).find((pid) => pid !== victim) ?? -1
-  for (let time = 0; time < 4; time += 1) {
-    const ended = victim
-    process.kill(ended, 'SIGKILL')
-    await until(
-      'it to be begun again',
-      async () => (await both()) && !(await workersOf(gateway)).includes(ended),
-      60_000,
-    )
-    victim = (await workersOf(gateway)).find((pid) => pid !== other) ?? -1
-  }
+  let [victim, other] = await pairOf(gateway)
+  other = await replaced(gateway, other, victim)
+  for (let time = 0; time < 4; time += 1) victim = await replaced(gateway, victim, other)
   await rm(barrier)
   await until('both to serve', () => logged(gateway, 'a worker is ready again').length >= 2, 60_000)
   t.same(await statuses(t, gateway, 4), [200, 200, 200, 200])

@@ -38,7 +38,8 @@ export function startChild(command: string, args: readonly string[], options: Sp
     running.delete(child)
   })
   return {
-    pid: child.pid ?? -1,
+    // No number where it could not be started: a signal to -1 goes to every process there is.
+    pid: child.pid ?? Number.NaN,
     output: () => output,
     ended: () => end,
     async end(signal, deadlineMs = 10_000) {

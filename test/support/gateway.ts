@@ -97,7 +97,7 @@ export async function startGateway(
     port,
     configFile,
     directory: home,
-    pid: () => child?.pid ?? -1,
+    pid: () => child?.pid ?? Number.NaN,
     logs,
     logLines: () => logs().split('\n').flatMap(parseLine),
     stop: async () => (await child?.end('SIGTERM')) ?? 'not started',
