@@ -1,4 +1,5 @@
 import { findTemplateProblem, placeholders } from '../access/header-template.js'
+import { hopByHop } from '../access/hop-by-hop.js'
 import type { Complaint } from './complaints.js'
 import type { Path } from './problem.js'
 import { parseDuration } from './scalars.js'
@@ -7,14 +8,7 @@ import { entriesOf } from './written.js'
 /** Said by the gateway to every application, or what a message is made of: nothing that can also say who is there. */
 const taken = new Set([
   'host',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
+  ...hopByHop,
   'expect',
   'content-length',
   'content-type',

@@ -1,3 +1,5 @@
+import { hopByHop } from '../access/hop-by-hop.js'
+
 /** What becomes of a header by its name. */
 export const treat = {
   keep: 0,
@@ -10,18 +12,6 @@ export const treat = {
   referer: 7,
 } as const
 export type Treatment = (typeof treat)[keyof typeof treat]
-
-/** Of one connection only, RFC 9110 7.6.1; `Expect`, `Trailer` and `TE` are settled here as well, `Host` is set anew. */
-const hopByHop = [
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-]
 
 /** Never a client's to say: identity, where a request came from, and what it "really" asks for. */
 const owned = new Set([
