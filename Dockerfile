@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
+# Podman and buildah keep the health check only with `--format docker`: the format of OCI has none.
 # Mount the configuration at /etc/gatelodge/gatelodge.yaml, with `listen: 0.0.0.0:8080` and
-# `store: { use: embedded, path: /data }` in it.
+# `store: { use: embedded, path: /data }` and `secrets: { key: "${file:/run/secrets/gatelodge-key}" }` in it: the key is no
+# part of the volume.
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./

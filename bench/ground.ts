@@ -23,6 +23,9 @@ export interface SeededStore extends Seeded {
   readonly yaml: string
 }
 
+/** As under `secrets:` in YAML: a store opens with the key that it was seeded with. */
+export const storeSecrets = `{ key: "${'42'.repeat(32)}" }`
+
 export type StoreKind = 'thousand' | 'million' | 'redis'
 
 /** What all measurements of one run share: the application behind everything, the one that sends, and seeded stores. */
@@ -72,7 +75,10 @@ export class Ground {
         ? `{ use: redis, url: "${(await startRedis(this.#scope)).url}" }`
         : `{ use: embedded, path: ${join(directory, 'data')} }`
     const file = join(directory, 'gatelodge.yaml')
-    await writeFile(file, `listen: 127.0.0.1:1\nsites: [{ upstream: none }]\nstore: ${yaml}\n`)
+    await writeFile(
+      file,
+      `listen: 127.0.0.1:1\nsites: [{ upstream: none }]\nstore: ${yaml}\nsecrets: ${storeSecrets}\n`,
+    )
     return { ...(await seed(file, sessions)), yaml }
   }
 }

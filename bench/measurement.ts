@@ -84,8 +84,16 @@ export function costsOf(of: Side, to: Side): Pair {
     name: `CPU s / 10,000 requests, ${to.name}`,
     sides: [of, to],
     turns: 4,
-    work: ({ generator, extent }, { path }, { program, headers }, requests) =>
-      generator.send({ kind: 'closed', port: program.port, path, headers, connections: extent.connections, requests }),
+    work: ({ generator, extent }, { path, host }, { program, headers }, requests) =>
+      generator.send({
+        kind: 'closed',
+        port: program.port,
+        path,
+        host,
+        headers,
+        connections: extent.connections,
+        requests,
+      }),
     figure: (spent, _side, { extent }) => (sumOf(spent) / extent.requests) * 10_000,
   })
 }

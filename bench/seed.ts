@@ -1,11 +1,11 @@
 import { hash } from '@node-rs/argon2'
-import { openHouse } from '../src/app.js'
+import { openCore } from '../src/app.js'
 import { loadConfig } from '../src/config/load-config.js'
 import type { Logger, StoredEntry } from '../src/contracts.js'
-import type { Account } from '../src/identity/accounts.js'
-import { createUser } from '../src/identity/add-user.js'
-import { drawToken, hashOf } from '../src/identity/secret.js'
-import type { Session } from '../src/identity/sessions.js'
+import type { Account } from '../src/identity/accounts/account.js'
+import { createUser } from '../src/identity/accounts/add-user.js'
+import type { Session } from '../src/identity/sessions/sessions.js'
+import { drawToken, hashOf } from '../src/identity/store/random-token.js'
 
 /** Who can sign in. */
 export interface Person {
@@ -16,8 +16,13 @@ export interface Person {
 export interface Seeded {
   /** Of sessions that are open: at most a thousand, from all over the store. */
   readonly tokens: readonly string[]
+  /** Of branches of the same sessions, at {@link branchHost}. */
+  readonly branches: readonly string[]
   readonly people: readonly Person[]
 }
+
+/** A site beside the portal, which is localhost. */
+export const branchHost = 'site.localhost'
 
 const tokensGiven = 1000
 const sessionsOfOne = 10
@@ -31,7 +36,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error: console.error 
 export async function seed(file: string, sessionCount: number): Promise<Seeded> {
   const read = loadConfig(file, {})
   if ('problems' in read) throw new Error(JSON.stringify(read.problems))
-  const { store, directory, identity, close } = await openHouse(read.config, { log: silent, now: Date.now })
+  const { store, directory, identity, close } = await openCore(read.config, { log: silent, now: Date.now })
   try {
     const { accounts, sessions, installation } = identity
     const password = 'correct horse battery staple'
@@ -59,26 +64,29 @@ export async function seed(file: string, sessionCount: number): Promise<Seeded> 
     const there: StoredEntry[] = []
     for await (const entry of store.snapshot?.() ?? []) there.push(entry)
     const tokens: string[] = []
-    await store.replaceAll?.(entriesOf({ there, account, session, sessionCount, tokens }))
-    return { tokens, people }
+    const branches: string[] = []
+    await store.replaceAll?.(entriesOf({ there, account, session, sessionCount, tokens, branches }))
+    return { tokens, branches, people }
   } finally {
     await close()
   }
 }
 
-/** @param tokens gets those that are given out */
+/** @param tokens gets those that are given out, and `branches` those of a branch of each */
 function* entriesOf({
   there,
   account,
   session,
   sessionCount,
   tokens,
+  branches,
 }: {
   there: readonly StoredEntry[]
   account: Account
   session: Session
   sessionCount: number
   tokens: string[]
+  branches: string[]
 }): Generator<StoredEntry> {
   yield* there
   const model = there.find(({ key }) => key === `session/${session.id}`)
@@ -92,8 +100,14 @@ function* entriesOf({
     const token = drawToken()
     const id = hashOf(token)
     const user = { ...session.user, id: accountId, username: accountId }
-    yield { key: `session/${id}`, value: { ...session, id, accountId, user } as never, ...expiry }
+    const branch = drawToken()
+    const isGiven = at % each === 0 && tokens.length < tokensGiven
+    const carried = isGiven ? { branches: [{ host: branchHost, id: hashOf(branch) }] } : {}
+    yield { key: `session/${id}`, value: { ...session, ...carried, id, accountId, user } as never, ...expiry }
     yield { key: `session-of/${accountId}/${id}`, value: session.openedAt, ...expiry }
-    if (at % each === 0 && tokens.length < tokensGiven) tokens.push(token)
+    if (!isGiven) continue
+    tokens.push(token)
+    branches.push(branch)
+    yield { key: `branch/${hashOf(branch)}`, value: { sessionId: id, host: branchHost }, ...expiry }
   }
 }

@@ -1,7 +1,7 @@
 /** Makes `dist/bundle` of what is compiled: the program in one file, and what V8 makes of it (see `src/runtime/bundle.ts`). */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { bundleDirectory } from '../src/runtime/bundle.js'
@@ -16,32 +16,12 @@ const compiled = fileURLToPath(new URL('../', import.meta.url))
 const apart = [
   ...['lmdb', '@node-rs/argon2', '@redis'],
   ...['nodemailer', 'twilio', 'prom-client', '@opentelemetry'],
-  ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js', 'undici'],
+  ...['bcryptjs', 'csv-parse', 'jose', 'libphonenumber-js', 'undici', '@simplewebauthn'],
   // For schemas of routes; the gateway has none.
   ...['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],
   // Of ws, and taken only where they are installed.
   ...['bufferutil', 'utf-8-validate'],
 ]
-
-/** Packages that another one wants and hardly ever uses: evaluated when something of them is asked for. */
-const seldomUsed: Readonly<Record<string, RegExp>> = {
-  // Sites go to their upstreams by connections of our own: this is a second client that never sends anything.
-  undici: /[\\/]@fastify[\\/]reply-from[\\/]/,
-  ws: /[\\/]@fastify[\\/]http-proxy[\\/]/,
-}
-
-const seldom: Plugin = {
-  name: 'seldom used packages',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z]/ }, ({ path, importer }) =>
-      seldomUsed[path]?.test(importer) ? { path, namespace: 'seldom', pluginData: dirname(importer) } : undefined,
-    )
-    onLoad({ filter: /.*/, namespace: 'seldom' }, ({ path, pluginData }) => ({
-      contents: `module.exports = new Proxy({}, { get: (_, name) => require(${JSON.stringify(path)})[name] })`,
-      resolveDir: pluginData,
-    }))
-  },
-}
 
 /**
  * Every module of ours goes on to find what lies around it as if it stood where it was compiled. What is imported while it runs and
@@ -77,8 +57,8 @@ const plugins = readdirSync(join(compiled, 'plugins')).flatMap((kind) =>
 const carried: Plugin = {
   name: 'plugins of ours',
   setup({ onLoad }) {
-    onLoad({ filter: /[\\/]plugin-host[\\/]own-plugins\.js$/ }, () => ({
-      contents: `export const carriedPlugins = {
+    onLoad({ filter: /[\\/]plugin-host[\\/]bundled-plugins\.js$/ }, () => ({
+      contents: `export const bundledPlugins = {
         ${plugins.map((name) => `'${name}': () => import('../../plugins/${name}.js'),`).join('\n')}
       }`,
       resolveDir: join(compiled, 'src/plugin-host'),
@@ -93,8 +73,8 @@ const { metafile } = await build({
   metafile: true,
   stdin: {
     contents: `
-      exports.program = async (stop) => (await import('./src/command-line/program.js')).runProgram(stop)
-      exports.worker = () => import('./src/runtime/worker.js')
+      exports.program = async (stop) => (await import('./src/cli/program/program.js')).runProgram(stop)
+      exports.worker = () => import('./src/runtime/workers/worker.js')
     `,
     resolveDir: compiled,
   },
@@ -110,7 +90,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   lineLimit: 120,
   logLevel: 'warning',
-  plugins: [seldom, carried, places],
+  plugins: [carried, places],
   banner: {
     js: '(function (require, importModule, exports, bundle) { const placeOf = (path) => new URL(path, bundle).href',
   },

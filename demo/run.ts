@@ -64,7 +64,7 @@ export async function runDemo({
 }: DemoOptions): Promise<Demo | undefined> {
   if (!(await isFree(port, '127.0.0.1')) || !(await isFree(port, '::1'))) {
     terminal.write(
-      `Port ${port} is taken by another program. Stop that one, or choose another port:\n\n    PORT=${port + 1} npm start\n`,
+      `Port ${port} is taken by another program. Stop that one, or choose another port:\n\n    PORT=${port + 1} npm start    (or gatelodge demo --port ${port + 1})\n`,
     )
     return undefined
   }
@@ -86,7 +86,7 @@ export async function runDemo({
         GATELODGE_DEMO_PORT: String(port),
         GATELODGE_DEMO_APPLICATION: application.url,
         GATELODGE_DEMO_OUTBOX: outbox.url,
-        GATELODGE_DEMO_DATA: data,
+        GATELODGE_DEMO_DATA: join(data, 'store'),
       },
       log: {
         write(line) {
@@ -116,12 +116,14 @@ function greeting(url: string, users: readonly DemoUser[], colour: boolean): str
     undefined,
     `Open       ${url}`,
     `Messages   ${url}/outbox`,
+    `Desk       ${url}/.gatelodge/admin   (for the owner)`,
     undefined,
     ...users.map(({ username, password, role }) => `Sign in    ${username.padEnd(8)} ${password}   (${role})`),
     undefined,
     'The Office page asks for a code: by text message, by e-mail,',
     'or from an authenticator app. Nothing is sent: what would be',
-    'stands below, where it says "outbox".',
+    'stands below, where it says "outbox". The desk has the owner',
+    'set one of them up first, and asks for it at each change.',
     undefined,
     'Stop       Ctrl+C',
     undefined,

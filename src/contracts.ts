@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 
 /** Everything a plugin may see. The core and the plugins meet here and nowhere else. */
@@ -19,9 +18,42 @@ export interface User {
   readonly groups: readonly string[]
 }
 
+/** Code units; names have 64 characters, addresses 254. */
+const LONGEST_FOLDED = 512
+
 /** The form in which usernames are compared, here and in every directory: `Ada`, `ADA` and full-width `Ａｄａ` are one. */
 export function foldUsername(username: string): string {
+  // Unicode normalization sorts combining marks, and takes the square of their number: 70 ms for the 8,000 of them that fit
+  // into a form. Nothing that is compared here is so long; what is, is nobody's name.
+  if (username.length > LONGEST_FOLDED) return username
   return username.normalize('NFKC').toLowerCase().normalize('NFKC')
+}
+
+/**
+ * A number as people write it, spelled as E.164 has it: `0044 7911…`, `+44 (0)7911…`, `tel:`, full-width digits, and the marks of
+ * direction that come along from address books. As it was where it names no country: nobody knows whose number that is.
+ */
+export function spelledNumber(typed: string): string {
+  const text = typed
+    .normalize('NFKC')
+    .replace(/[\s\p{Cf}]/gu, '')
+    .replace(/^tel:/i, '')
+  const international = text.replace(/^00(?=[(\d])/, '+')
+  // Written for callers from inside the country, who leave the country code out. In Italy the 0 is a part of the number.
+  const withoutTrunk = international.startsWith('+39')
+    ? international
+    : international.replace(/^(\+\d{1,3})\(0\)/, '$1')
+  const digits = withoutTrunk.replace(/[()./\p{Pd}]/gu, '')
+  return /^\+[1-9]\d{6,14}$/.test(digits) ? digits : typed
+}
+
+/** A mail address without the `mailto:` of a link, blanks around it, and marks of direction. */
+export function spelledAddress(typed: string): string {
+  return typed
+    .normalize('NFC')
+    .replace(/\p{Cf}/gu, '')
+    .trim()
+    .replace(/^mailto:/i, '')
 }
 
 /** How a directory is asked for users: exactly one of the three. */
@@ -89,9 +121,9 @@ export interface WritableUsers {
  * One way to prove it is really you. Holds no state: the gateway keeps enrolment and challenge, counts tries,
  * lets them expire, and refuses an answer that was given before.
  */
-export type SecondFactor = CheckedSecondFactor | SentSecondFactor
+export type SecondFactor = CheckedSecondFactor | SentSecondFactor | BrowserSecondFactor
 
-/** A factor that knows itself whether an answer is right: authenticator app, hardware token, passkey. */
+/** A factor that knows itself whether an answer is right, and whose answer is typed: authenticator app, hardware token. */
 export interface CheckedSecondFactor {
   /** What users call it, as in "Authenticator app". */
   readonly label: string
@@ -101,6 +133,8 @@ export interface CheckedSecondFactor {
     begin(user: User): Promise<{ readonly secret: Json; readonly show: Json }>
     /** The enrolment to keep when the first answer was right; `undefined` when it was wrong. */
     confirm(secret: Json, answer: string): Promise<Json | undefined>
+    /** As the other, before there is an enrolment. */
+    isOfAnotherTime?(secret: Json, answer: string): Promise<boolean>
   }
   /** The question put to one pending sign-in; `null` where there is none to put. */
   begin(user: User, enrolment: Json): Promise<Json>
@@ -109,6 +143,11 @@ export interface CheckedSecondFactor {
    * time step): of two answers that start from the same enrolment the gateway accepts one.
    */
   verify(challenge: Json, enrolment: Json, answer: string): Promise<boolean | { readonly enrolment: Json }>
+  /**
+   * Of a wrong answer: whether it would have been right a few minutes ago or from now, so that the user can be told that the
+   * clock of the phone is off. It stays wrong, and counts as a try.
+   */
+  isOfAnotherTime?(enrolment: Json, answer: string): Promise<boolean>
 }
 
 /**
@@ -126,6 +165,100 @@ export interface SentSecondFactor {
   /** @throws when the message was not taken; the gateway then falls back or says so */
   send(message: FactorMessage): Promise<void>
 }
+
+/**
+ * A factor that a script of the page asks, and no person types: passkey, security key. JSON goes to the page, and JSON comes
+ * back. The gateway draws the nonce of every question, lets it expire after five minutes, uses it up before an answer is
+ * judged, and keeps what was set up; the plugin weaves the nonce in, and judges an answer by it.
+ */
+export interface BrowserSecondFactor {
+  readonly label: string
+  readonly asks: 'browser'
+  /**
+   * A JavaScript module of its own for pages that ask it, served from the gateway's own origin as `it.script`. Left out: the
+   * gateway's, which speaks WebAuthn. It finds `form[data-question]`, and sends it with the answer as JSON in its field
+   * `answer`.
+   */
+  readonly script?: string
+  /** Set where no other site can get an answer out of a user that is right here: rules may ask for that (`proof: passkey`). */
+  readonly resistsPhishing?: true
+  available(user: User): boolean
+  readonly setUp: {
+    /**
+     * What is kept until it is confirmed, and the question to the page.
+     * @param others what this user has already of this factor, as `confirm` and `judge` made it
+     */
+    begin(
+      user: User,
+      nonce: string,
+      others: readonly Json[],
+    ): Promise<{ readonly secret: Json; readonly question: Json }>
+    /** What was set up, when the first answer was right; `undefined` when it was not. */
+    confirm(secret: Json, nonce: string, answer: Json): Promise<BrowserEnrolment | undefined>
+  }
+  /**
+   * One question to all that this user has of this factor, the preferred one first.
+   * @param mustProveUser the answer has to prove the person as well, and not only what the person has
+   */
+  ask(user: User, nonce: string, enrolments: readonly Json[], mustProveUser: boolean): Promise<Json>
+  /** Which {@link BrowserEnrolment.handle} an answer is of, as it says itself. */
+  handleOf(answer: Json): string | undefined
+  /**
+   * Whether the answer is right, of the enrolment its handle named.
+   * @param isSignIn it answers {@link signIn}: whose it is was said by nothing else
+   */
+  judge(nonce: string, enrolment: Json, answer: Json, isSignIn: boolean): Promise<BrowserVerdict>
+  /** Present where it may be given in place of username and password. */
+  readonly signIn?: {
+    /** The question to somebody who has not said who they are. Costs next to nothing: everybody is asked. */
+    ask(nonce: string): Json
+  }
+  /**
+   * What a page may tell the browser about what is left of it, so that what was removed is offered no more.
+   * @param gone removed a short while ago, and known here for nobody
+   */
+  signals?(
+    user: User,
+    left: readonly Json[],
+    gone: ReadonlyArray<{ readonly handle: string; readonly scope: string }>,
+  ): Json
+  /** Where what is set up now is good, as the RP ID of passkeys: see {@link BrowserEnrolment.scope}. */
+  readonly scope?: string
+}
+
+/** One user's registered instance of a {@link BrowserSecondFactor}. */
+export interface BrowserEnrolment {
+  /** To be kept, and given back with every answer. */
+  readonly enrolment: Json
+  /** What answers name it by: public, at most 2,048 characters, and nobody else's. */
+  readonly handle: string
+  /** What it is good for and nothing else, as the RP ID of a passkey: another `scope` of the factor makes it useless. */
+  readonly scope?: string
+  readonly about: EnrolmentFacts
+}
+
+/** What users and owners see of a registered instance. Nothing secret. */
+export interface EnrolmentFacts {
+  /** What made it, as in "Security key" or the name of a password manager; its first name as well. */
+  readonly kind?: string
+  /** Whether it is copied to other devices of the user, or stays on one. */
+  readonly isSynced?: boolean
+  /** Whether it can prove the person, and not only that it is at hand: only then it is enough for a sign-in. */
+  readonly provesUser?: boolean
+}
+
+/** What became of an answer. */
+export type BrowserVerdict =
+  | false
+  | {
+      /** What it becomes by this answer, where that is something else: of two answers that start from the same one the gateway accepts one. */
+      readonly enrolment: Json
+      /** This very answer proves the person as well: it is both factors. */
+      readonly provesUser: boolean
+      readonly isSynced?: boolean
+    }
+  /** It is right, and there may be a second copy of what made it: refused this once, written down and told to the user. */
+  | { readonly refused: 'copied'; readonly enrolment: Json }
 
 /** A code or link on its way, already put into words by the gateway's templates. */
 export interface FactorMessage {
@@ -173,50 +306,21 @@ export class TransportError extends Error {
   readonly reason: 'refused' | 'unavailable' | 'unknown'
   /** When the provider said when to come back. */
   readonly retryAfterSeconds: number | undefined
+  /**
+   * The provider works and says that too much was asked of it (HTTP 429). Whoever asks for codes again and again can bring
+   * that about, so it is treated as a limit of our own and never as a failure that lets a code go another way.
+   */
+  readonly isOverQuota: boolean
   constructor(
     reason: 'refused' | 'unavailable' | 'unknown',
     message: string,
-    more: { readonly retryAfterSeconds?: number | undefined } = {},
+    more: { readonly retryAfterSeconds?: number | undefined; readonly isOverQuota?: boolean } = {},
   ) {
     super(message)
     this.reason = reason
     this.retryAfterSeconds = more.retryAfterSeconds
+    this.isOverQuota = more.isOverQuota ?? false
   }
-}
-
-/**
- * What a provider's HTTP status other than success means for the message. A 5xx other than 503 is `unknown`: a provider
- * that fails half-way may have sent. Redirects are refused: they would carry text and credentials to another host.
- * @param retryAfter the answer's `Retry-After`; only its form in seconds is read
- */
-export function httpStatusError(status: number, retryAfter?: string | string[]): TransportError {
-  const message = `The provider answered with HTTP status ${status}`
-  if (status !== 429 && status !== 503) return new TransportError(status >= 500 ? 'unknown' : 'refused', message)
-  const retryAfterSeconds =
-    typeof retryAfter === 'string' && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : undefined
-  return new TransportError('unavailable', message, { retryAfterSeconds })
-}
-
-/** System and undici codes of connections that were never made: nothing can have been sent over them. */
-const neverConnected = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
-
-/** What a failed HTTP exchange means for the message: `unknown` unless it is certain that nothing was sent. */
-export function httpFailureError(error: unknown): TransportError {
-  if (error instanceof TransportError) return error
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (typeof code !== 'string') return new TransportError('unknown', 'The provider gave no usable answer in time')
-  if (neverConnected.has(code)) return new TransportError('unavailable', `The provider cannot be reached: ${code}`)
-  if (/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO/.test(code)) {
-    return new TransportError('refused', `The provider's certificate was not accepted: ${code}`)
-  }
-  return new TransportError('unknown', `The connection to the provider failed: ${code}`)
 }
 
 /** A message as a development transport keeps it. */
@@ -280,12 +384,35 @@ export interface StoredEntry {
   readonly expiresAt?: number
 }
 
+/** Work of one family: hashes that differ in nothing but how much of the same work they ask for. */
+export interface HashCost {
+  /** As in `bcrypt`, `pbkdf2-sha256`, `scrypt/16384/8/1`. */
+  readonly family: string
+  /** In the family's own unit: rounds, or hashes. */
+  readonly work: number
+}
+
+/** The most work that is asked for in each family. */
+export type HashCosts = { readonly [family: string]: number }
+
+/** The costs with one more hash. The same object where it asks for nothing more. */
+export function withCost(costs: HashCosts, cost: HashCost | undefined): HashCosts {
+  if (cost === undefined || (costs[cost.family] ?? 0) >= cost.work) return costs
+  return { ...costs, [cost.family]: cost.work }
+}
+
 /** Hashing of passwords, lent by the gateway: slow on purpose, bounded in number, the same for unknown names. */
 export interface Passwords {
   /** @throws `password.busy` when too many wait */
   hash(password: string): Promise<string>
-  /** `undefined` for a user that is not there costs as much as a real hash and answers false. */
-  verify(hash: string | undefined, password: string): Promise<boolean>
+  /**
+   * `undefined` for a user that is not there costs as much as a real hash and answers false.
+   * @param inUse the costs of all hashes of the directory: each verification then does the work of every one of them, so that
+   * no user is told from another, or from nobody, by what made the hash. Left out: what {@link hash} makes is all there is
+   */
+  verify(hash: string | undefined, password: string, inUse?: HashCosts): Promise<boolean>
+  /** What verifying this hash costs beside what {@link hash} makes; `undefined`: nothing, or it cannot be verified. */
+  costOf(hash: string): HashCost | undefined
   /** Whether the hash is older or weaker than what `hash` makes today. */
   isOutdated(hash: string): boolean
   /** Whether `verify` can judge it: of a format that is known, and not so costly that it is refused. */
@@ -308,6 +435,8 @@ export interface AuditLine {
 export interface AuditOut {
   /** Tells it from others and stays the same over restarts; how far it got is kept under this name. Never a secret. */
   readonly name: string
+  /** What it was called by earlier versions: how far it got under that name counts once more. */
+  readonly formerName?: string
   /** Every machine has its own, as a file; otherwise one gateway of all delivers. */
   readonly perMachine?: boolean
   /**
@@ -350,11 +479,17 @@ export interface Host {
   /** Milliseconds since 1970. The only clock a plugin reads. */
   now(): number
   readonly log: Logger
-  /** A place of the plugin's own in the gateway's store: no key of anybody else can be read or written through it. */
+  /**
+   * A place of the plugin's own in the gateway's store: no key of anybody else can be read or written through it. Values are
+   * sealed with the gateway's key, so that a secret may be kept there (counters are not, and nothing is of directories);
+   * one that was changed behind the gateway's back is an error.
+   */
   readonly store: Store
   readonly passwords: Passwords
   /** The mail server the file names under `mail`, for plugins that send mail and name no transport of their own. */
   readonly mail?: MailTransport | undefined
+  /** Where people are asked, as browsers write it (`https://login.example.com`): that of `publicUrl` first, and no other. */
+  readonly origins?: readonly string[] | undefined
   /** Builds another plugin that this one's options name. It is closed with the gateway. */
   load<Kind extends PluginKind>(kind: Kind, reference: PluginReference): Promise<PluginKinds[Kind]>
 }
@@ -378,64 +513,4 @@ export function definePlugin<Kind extends PluginKind, Options extends z.ZodType>
 export function pluginReference(kind: PluginKind) {
   const use = z.string().min(1).describe('Which one: a name of ours, a path that starts with ./, or an npm package.')
   return z.looseObject({ use }).meta({ pluginKind: kind })
-}
-
-/** For an option with an address of a service that is asked by HTTP. */
-export function httpAddress() {
-  return z.url({ protocol: /^https?$/, error: 'must be an http or https address' })
-}
-
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
-const credential = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
-
-/** For options by which the gateway proves to a service who it is. */
-export const callerOptions = {
-  auth: z
-    .union([
-      z.strictObject({ username: z.string().regex(/^[^:\x00-\x1f\x7f]+$/), password: z.string().min(1) }),
-      z.strictObject({ bearer: credential }),
-    ])
-    .optional(),
-  /** The receiver recomputes HMAC-SHA-256 over `timestamp.body` and refuses old timestamps. */
-  signature: z
-    .strictObject({
-      secret: z.string().min(16),
-      header: headerName.default('X-Gatelodge-Signature'),
-      timestampHeader: headerName.default('X-Gatelodge-Timestamp'),
-    })
-    .optional(),
-}
-
-/** What {@link callerOptions} come to: the headers to send with this body. @param now ms since 1970 */
-export function callerHeaders(
-  { auth, signature }: z.output<z.ZodObject<typeof callerOptions>>,
-  body: string,
-  now: number,
-): Record<string, string> {
-  const headers: Record<string, string> = {}
-  if (auth !== undefined) {
-    const basic = 'bearer' in auth ? '' : Buffer.from(`${auth.username}:${auth.password}`).toString('base64')
-    headers['authorization'] = 'bearer' in auth ? `Bearer ${auth.bearer}` : `Basic ${basic}`
-  }
-  if (signature !== undefined) {
-    const timestamp = String(Math.floor(now / 1000))
-    headers[signature.timestampHeader] = timestamp
-    headers[signature.header] = createHmac('sha256', signature.secret).update(`${timestamp}.${body}`).digest('hex')
-  }
-  return headers
-}
-
-/** Says so where what is sent to this address could be read on the way. */
-export function warnOfPlainHttp(url: string, log: Logger, message: string): void {
-  const { protocol, hostname } = new URL(url)
-  if (protocol === 'https:' || /^(localhost|127\..*|\[::1\])$/.test(hostname)) return
-  log.warn({ hostname }, message)
-}
-
-/** For an option that names a file or directory: a relative one starts at the directory of the YAML file; `create` gets it absolute. */
-export function filePath() {
-  return z
-    .string()
-    .regex(/^[^\0]+$/)
-    .meta({ filePath: true, accepts: 'a path; a relative one starts at the directory of this file' })
 }

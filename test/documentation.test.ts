@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import webhook from '../plugins/sms-transports/webhook.js'
-import { checkConfig } from '../src/config/load-config.js'
 import { Wording } from '../src/messages/wording.js'
+import { checkConfig } from '../src/plugin-host/check-config.js'
 import { build, lentHost } from './support/lent-host.js'
 import { accepted, SmsProvider } from './support/sms-provider.js'
 
@@ -65,20 +65,22 @@ t.test('the table of limits has every one, with its default', async (t) => {
   const directory = write(t, 'gatelodge.yaml', 'sites: [{ upstream: "http://127.0.0.1:1" }]\n')
   const checked = await checkConfig(join(directory, 'gatelodge.yaml'), {})
   if (!('config' in checked)) throw new Error(JSON.stringify(checked.problems))
-  const { waitSeconds, ...limits } = checked.config.sending
-  const rows = [...guide.matchAll(/^\| `(\w+)` \| (\w+) \| [^|]+ \|$/gm)].map(([, key, value]) => [key, value])
-  t.same(Object.fromEntries(rows), { wait: `${waitSeconds / 60}m`, ...limits })
+  const { waitSeconds, unproven, ...limits } = checked.config.sending
+  const ofStrangers = Object.entries(unproven).map(([key, value]) => [`unproven.${key}`, value])
+  const rows = [...guide.matchAll(/^\| `([\w.]+)` \| (\w+) \| [^|]+ \|$/gm)].map(([, key, value]) => [key, value])
+  t.same(Object.fromEntries(rows), { wait: `${waitSeconds / 60}m`, ...limits, ...Object.fromEntries(ofStrangers) })
 })
 
 t.test('the table of methods has every one there is', async (t) => {
-  const there = readdirSync(join(root, 'plugins/second-factors')).map((name) => name.replace(/\.ts$/, ''))
+  const files = readdirSync(join(root, 'plugins/second-factors')).filter((name) => name.endsWith('.ts'))
+  const there = files.map((name) => name.replace(/\.ts$/, ''))
   const table = guide.slice(guide.indexOf('| `use` |'), guide.indexOf('A method counts'))
   t.same([...table.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name).slice(1), there.sort(order))
 })
 
 /** As the table has them. */
 function order(one: string, other: string): number {
-  const all = ['totp', 'sms', 'email', 'magic-link']
+  const all = ['totp', 'sms', 'email', 'magic-link', 'passkey']
   return all.indexOf(one) - all.indexOf(other)
 }
 

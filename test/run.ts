@@ -1,6 +1,7 @@
 /**
  * Runs the compiled tests under tap and closes with one plain line made from tap's own count.
- * `npm test` runs all of them; `npm test -- access http/pages` those whose path contains one of the words.
+ * `npm test` runs all of them; `npm test -- access http/pages` those whose path contains one of the words;
+ * `npm test -- '!http/pages'` those whose path does not.
  *
  * What fails is printed with its place and reason, and its file is run again with the machine to itself. A file that
  * passes then is named as unsteady, so that it gets mended, and is counted as it came out the last time.
@@ -14,7 +15,12 @@ import { fileURLToPath } from 'node:url'
 const testDirectory = dirname(fileURLToPath(import.meta.url))
 const root = join(testDirectory, '../..')
 const reports = join(root, '.tap')
-const words = process.argv.slice(2)
+const [leftOut, words] = [true, false].map((isLeftOut) =>
+  process.argv
+    .slice(2)
+    .filter((word) => word.startsWith('!') === isLeftOut)
+    .map((word) => word.replace(/^!/, '')),
+) as [string[], string[]]
 
 /** How often what failed is run again: the machine may have been taken away once more meanwhile. */
 const TURNS_AGAIN = 2
@@ -25,6 +31,7 @@ const LONGEST = 60
 const files = readdirSync(testDirectory, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js'))
   .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
+  .filter((name) => !leftOut.some((word) => name.includes(word)))
   .map((name) => relative(root, join(testDirectory, name)))
   .sort()
 

@@ -33,6 +33,12 @@ export const cost: readonly Budget[] = [
     stretch: 1.05,
   },
   {
+    name: 'gate with a branch / gate with session at a host',
+    ...costsOf(gateway.gateWithBranch, gateway.gateAtHost),
+    limit: { most: 1.02 },
+    stretch: 1.01,
+  },
+  {
     name: '1,000 rules / 10 rules',
     ...costsOf(gateway.gateWithManyRules, gate),
     limit: { most: 1.05 },

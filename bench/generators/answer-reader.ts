@@ -1,3 +1,5 @@
+import type { Target } from './orders.js'
+
 const headEnd = Buffer.from('\r\n\r\n')
 
 /** Reads small whole answers, one after the other, without a parser of headers: it must cost less than what is measured. */
@@ -24,7 +26,7 @@ export class AnswerReader {
 }
 
 /** One request to that path for each of the cookies and the like, ready to be written. */
-export function requestsOf({ path, headers }: { path: string; headers: readonly string[] }): Buffer[] {
-  const head = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n`
+export function requestsOf({ path, host = 'localhost', headers }: Pick<Target, 'path' | 'host' | 'headers'>): Buffer[] {
+  const head = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\n`
   return headers.map((lines) => Buffer.from(`${head}${lines}\r\n`))
 }

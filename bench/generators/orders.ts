@@ -2,6 +2,8 @@
 export interface Target {
   readonly port: number
   readonly path: string
+  /** Said in `Host`; localhost when left out. */
+  readonly host?: string | undefined
   /** More header lines, each with its line end; with several of these, requests take turns. */
   readonly headers: readonly string[]
 }

@@ -2,14 +2,17 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findProgram } from '../../test/support/installed.js'
-import type { Ground, StoreKind } from '../ground.js'
+import { type Ground, type StoreKind, storeSecrets } from '../ground.js'
 import { answers, Program } from '../program.js'
+import { branchHost } from '../seed.js'
 import type { Side, Started } from './side.js'
 
 export interface GatewayOptions {
   readonly store?: StoreKind
   readonly rules?: number
   readonly workers?: number
+  /** The site has a host of its own, and people sign in there or at the portal. Left out: it answers to any host. */
+  readonly signIn?: 'portal' | 'each-host' | undefined
 }
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
@@ -17,7 +20,7 @@ const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 /** The gateway as people run it: its own command, a YAML file, the whole way of a request. It keeps no log of requests. */
 export async function startGateway(
   ground: Ground,
-  { store = 'thousand', rules = 10, workers = 1 }: GatewayOptions = {},
+  { store = 'thousand', rules = 10, workers = 1, signIn }: GatewayOptions = {},
 ): Promise<Program> {
   const { directory, port } = await ground.place('gateway')
   const { yaml } = await ground.store(store)
@@ -32,8 +35,9 @@ forwardAuth: { peers: [127.0.0.1] }
 log: { level: error }
 stop: { announce: off }
 store: ${yaml}
-sites:
-  - upstream: http://127.0.0.1:${ground.upstreamPort}
+secrets: ${storeSecrets}
+${signIn === undefined ? '' : `signIn: { at: ${signIn} }\n`}sites:
+  - ${signIn === undefined ? '' : `host: ${branchHost}\n    `}upstream: http://127.0.0.1:${ground.upstreamPort}
     identity: remote-user
     rules:
 ${[...areas, '{ path: /public/**, access: public }'].map((rule) => `      - ${rule}\n`).join('')}`,
@@ -56,6 +60,24 @@ function signedIn(name: string, options: GatewayOptions = {}): Side {
 export const gateWithSession = signedIn('gate with session')
 export const gateWithManyRules = signedIn('gate with session, 1,000 rules', { rules: 1000 })
 export const gateWithManySessions = signedIn('gate with session, 1,000,000 of them', { store: 'million' })
+
+/** As {@link gateWithSession}, at a site with a host of its own. */
+export const gateAtHost: Side = {
+  ...signedIn('gate with session at a host', { signIn: 'each-host' }),
+  host: branchHost,
+}
+
+/** At the same site, with a session that was carried there from the portal. */
+export const gateWithBranch: Side = {
+  name: 'gate with a branch',
+  path: '/x',
+  host: branchHost,
+  start: async (ground) => {
+    const { branches } = await ground.store('thousand')
+    const program = await startGateway(ground, { signIn: 'portal' })
+    return { program, headers: branches.map((token) => `Cookie: gatelodge=${token}\r\n`) }
+  },
+}
 
 const redis = findProgram('redis-server', 'valkey-server')
 export const gateOnRedis: Side = {

@@ -7,6 +7,8 @@ export interface Side {
   /** Why it cannot be, as in "nginx is not installed (apt-get install nginx-light)". */
   readonly missing?: string | undefined
   readonly path: string
+  /** That is asked for; localhost when left out. */
+  readonly host?: string
   start(ground: Ground): Promise<Started>
 }
 

@@ -1,7 +1,8 @@
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import { definePlugin, filePath } from '../../src/contracts.js'
+import { definePlugin } from '../../src/contracts.js'
+import { filePath } from '../../src/plugin-kit.js'
 
 const options = z.strictObject({
   path: filePath().describe('The file. It is made, for its owner alone, where it is not there.'),

@@ -1,6 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { definePlugin, filePath, type KeptMessage, type MailTransport } from '../../src/contracts.js'
+import { definePlugin, type KeptMessage, type MailTransport } from '../../src/contracts.js'
+import { filePath } from '../../src/plugin-kit.js'
 
 const options = z.strictObject({
   /** A file that takes one line of JSON for each mail, so that every process, page and test can read them. */

@@ -27,22 +27,30 @@ interface Enrolment {
 
 function totp({ issuer, ahead }: z.output<typeof options>, host: Host): SecondFactor {
   /** The time step the answer belongs to, if it is right and newer than the last. */
-  async function stepOf({ secret, lastStep }: Enrolment, answer: string): Promise<number | undefined> {
+  async function stepOf(
+    { secret, lastStep }: Enrolment,
+    answer: string,
+    [before, after]: readonly [before: number, after: number] = [PERIOD, ahead ? PERIOD : 0],
+  ): Promise<number | undefined> {
+    if (answer.length > 256) return undefined
     const token = answer.normalize('NFKC').replace(/[\s\p{Pd}]/gu, '')
     if (!/^\d{6}$/.test(token)) return undefined
     const epoch = Math.floor(host.now() / 1000)
     // otplib takes a last step beyond its window for a programming error; a clock set back must not become one.
-    const newest = Math.floor(epoch / PERIOD) + (ahead ? 1 : 0)
+    const newest = Math.floor((epoch + after) / PERIOD)
     if (lastStep >= newest) return undefined
     const verdict = await verify({
       secret,
       token,
       epoch,
-      epochTolerance: [PERIOD, ahead ? PERIOD : 0],
+      epochTolerance: [before, after],
       ...(lastStep >= 0 ? { afterTimeStep: lastStep } : {}),
     })
     return verdict.valid && 'timeStep' in verdict ? verdict.timeStep : undefined
   }
+
+  const isOfAnotherTime = async (enrolment: Enrolment, answer: string) =>
+    (await stepOf(enrolment, answer, [CLOCKS_OFF, CLOCKS_OFF])) !== undefined
 
   return {
     label: 'Authenticator app',
@@ -58,6 +66,8 @@ function totp({ issuer, ahead }: z.output<typeof options>, host: Host): SecondFa
         const lastStep = await stepOf({ secret: String(secret), lastStep: NEVER }, answer)
         return lastStep === undefined ? undefined : { secret, lastStep }
       },
+      isOfAnotherTime: (secret: Json, answer: string) =>
+        isOfAnotherTime({ secret: String(secret), lastStep: NEVER }, answer),
     },
     async begin() {
       return null
@@ -67,10 +77,13 @@ function totp({ issuer, ahead }: z.output<typeof options>, host: Host): SecondFa
       const lastStep = await stepOf(enrolment as unknown as Enrolment, answer)
       return lastStep === undefined ? false : { enrolment: { secret, lastStep } }
     },
+    isOfAnotherTime: (enrolment: Json, answer: string) => isOfAnotherTime(enrolment as unknown as Enrolment, answer),
   }
 }
 
 const PERIOD = 30
+/** By how much clocks of phones that are set by hand are off, seconds. */
+const CLOCKS_OFF = 10 * 60
 const NEVER = -1
 
 /** What the page shows: the address for phones, the key to type in groups of four, the code to scan as SVG path data. */

@@ -1,12 +1,7 @@
 import { Agent, request } from 'undici'
 import { z } from 'zod'
-import {
-  definePlugin,
-  httpFailureError,
-  httpStatusError,
-  type SmsTransport,
-  TransportError,
-} from '../../src/contracts.js'
+import { definePlugin, type SmsTransport, TransportError } from '../../src/contracts.js'
+import { httpAddress, httpFailureError, httpStatusError } from '../../src/plugin-kit.js'
 
 const options = z
   .strictObject({
@@ -18,7 +13,7 @@ const options = z
     /** Instead of `from`: Twilio picks the number. */
     messagingServiceSid: z.string().min(1).optional(),
     /** Another provider that speaks Twilio's API, or a test. */
-    apiBaseUrl: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).optional(),
+    apiBaseUrl: httpAddress().optional(),
     timeoutSeconds: z.number().positive().max(60).default(8),
   })
   .refine((chosen) => (chosen.from === undefined) !== (chosen.messagingServiceSid === undefined), {

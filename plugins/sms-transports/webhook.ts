@@ -1,15 +1,14 @@
 import { Agent, request } from 'undici'
 import { z } from 'zod'
+import { definePlugin, type Json } from '../../src/contracts.js'
 import {
   callerHeaders,
   callerOptions,
-  definePlugin,
   httpAddress,
   httpFailureError,
   httpStatusError,
-  type Json,
   warnOfPlainHttp,
-} from '../../src/contracts.js'
+} from '../../src/plugin-kit.js'
 
 /** Any JSON; `{to}` and `{text}` inside its strings are filled in, any other name in braces is a mistake. */
 const bodyTemplate = z

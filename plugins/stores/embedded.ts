@@ -3,13 +3,13 @@ import { Keyv } from 'keyv'
 import { z } from 'zod'
 import {
   definePlugin,
-  filePath,
   type Json,
   type Logger,
   type Store,
   type StoredEntry,
   type WatchedKey,
 } from '../../src/contracts.js'
+import { filePath } from '../../src/plugin-kit.js'
 import { openDataDirectory } from './embedded/data-directory.js'
 import { Entries, type Entry } from './embedded/entries.js'
 import { KeyvAdapter } from './embedded/keyv-adapter.js'

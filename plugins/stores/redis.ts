@@ -1,11 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import KeyvRedis, { type RedisClientType } from '@keyv/redis'
 import { z } from 'zod'
-import { definePlugin, filePath, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
+import { definePlugin, type Json, type Logger, type Store, type StoredEntry } from '../../src/contracts.js'
+import { credentialsAddress, filePath, urlFault, userinfoOf } from '../../src/plugin-kit.js'
 import { Connection, type Script } from './redis/connection.js'
 import { add, increment, remove, repair, set, swap, sweep } from './redis/scripts.js'
 import { checkEviction, checkMemory } from './redis/server-settings.js'
-import { behindSentinels, type Credentials, inCluster, oneServer, type Servers } from './redis/servers.js'
+import {
+  behindSentinels,
+  type Credentials,
+  inCluster,
+  oneServer,
+  type Servers,
+  withCredentials,
+} from './redis/servers.js'
 import { WatchedKey } from './redis/watched-key.js'
 
 /** What a {@link RedisStore} is built from. */
@@ -22,7 +30,7 @@ export interface RedisStoreOptions {
 /**
  * The store for any number of gateways on any number of machines. Lifetimes are judged by the gateway's clock, as in
  * every store; the server's own expiry only clears up behind it. How much a crash of the server loses is the server's
- * setting: `appendonly yes` and `appendfsync always` lose nothing that was acknowledged.
+ * setting: on one server `appendonly yes` and `appendfsync always` lose nothing that was acknowledged; a failover may.
  */
 export class RedisStore implements Store {
   readonly #connection: Connection
@@ -265,9 +273,9 @@ function checkKey(key: string): void {
 }
 
 const address = (what: string) =>
-  z
-    .url({ protocol: /^rediss?$/, error: `must be an address like ${what}` })
-    .describe('Addresses start with rediss: where the server speaks TLS, which is always verified')
+  credentialsAddress(/^rediss?:$/, what).describe(
+    'Addresses start with rediss: where the server speaks TLS, which is always verified',
+  )
 
 const node = address('redis://host:26379')
 
@@ -275,28 +283,29 @@ export default definePlugin({
   kind: 'stores',
   options: z
     .strictObject({
-      url: address('redis://host:6379 or rediss://user:password@host:6379/0')
+      url: address('redis://host:6379 or rediss://host:6379/0')
         .exactOptional()
-        .describe('Address of the Redis or Valkey server, version 6 or later; its name and password, and the database'),
+        .describe('Address of the Redis or Valkey server, version 6 or later, with the number of the database'),
       sentinel: z
         .strictObject({
           master: z.string().min(1).describe('What the Sentinels call the master'),
-          nodes: z
-            .array(node)
-            .min(1)
-            .max(20)
-            .describe('Addresses of the Sentinels, each with its own name and password'),
+          nodes: z.array(node).min(1).max(20).describe('Addresses of the Sentinels'),
+          username: z.string().min(1).exactOptional().describe('The name at the Sentinels, where it is in no address'),
+          password: z.string().min(1).exactOptional().describe('The password at the Sentinels, as it is'),
         })
         .exactOptional()
         .describe('In place of `url`: the server that Sentinels name'),
       cluster: z
         .strictObject({
-          nodes: z.array(node).min(1).max(20).describe('Addresses of some nodes, with the name and password of each'),
+          nodes: z.array(node).min(1).max(20).describe('Addresses of some nodes'),
         })
         .exactOptional()
         .describe('In place of `url`: the node of a cluster that has our keys'),
-      username: z.string().exactOptional().describe('With `sentinel` or `cluster`: the name at the server itself'),
-      password: z.string().exactOptional().describe('With `sentinel` or `cluster`: the password at the server itself'),
+      username: z.string().exactOptional().describe('The name at the server itself, where it is in no address'),
+      password: z
+        .string()
+        .exactOptional()
+        .describe('The password at the server itself, as it is: nothing in it needs percent-encoding'),
       database: z.int().min(0).exactOptional().describe('With `sentinel`: the number of the database'),
       ca: filePath().exactOptional().describe('PEM file of the authority that signed the certificates of the servers'),
       keyPrefix: z
@@ -328,7 +337,7 @@ export default definePlugin({
 
 interface Addresses extends Credentials {
   readonly url?: string
-  readonly sentinel?: { readonly master: string; readonly nodes: readonly string[] }
+  readonly sentinel?: Credentials & { readonly master: string; readonly nodes: readonly string[] }
   readonly cluster?: { readonly nodes: readonly string[] }
   readonly ca?: string
   readonly keyPrefix?: string
@@ -342,16 +351,38 @@ function checkAddresses(
   const ways = [url, sentinel, cluster].filter((way) => way !== undefined).length
   if (ways === 0) say([], 'needs one of `url`, `sentinel` and `cluster`')
   if (ways > 1) say([], 'has more than one of `url`, `sentinel` and `cluster`')
-  for (const name of ['username', 'password', 'database'] as const) {
-    if (url !== undefined && rest[name] !== undefined) say([name], 'stands in `url`')
+  const inUrl = url === undefined || urlFault(url) !== undefined ? {} : userinfoOf(url)
+  for (const name of ['username', 'password'] as const) {
+    if (inUrl[name] !== undefined && rest[name] !== undefined) say([name], 'stands in `url` as well: take one out')
   }
+  if (url !== undefined && rest.database !== undefined) say(['database'], 'stands in `url`')
   if (cluster === undefined) return
   if (rest.database !== undefined) say(['database'], 'a cluster has one database')
-  if (!/\{[^}]+\}/.test(keyPrefix)) say(['keyPrefix'], 'needs a part in braces, as {gatelodge}: has')
+  if (!hasHashTag(keyPrefix)) say(['keyPrefix'], 'needs a part in braces, as {gatelodge}: has')
+}
+
+/** Between the first `{` and the next `}` stands what decides which server of a cluster keeps a key (Redis Cluster specification). */
+function hasHashTag(prefix: string): boolean {
+  const open = prefix.indexOf('{')
+  return open >= 0 && prefix.indexOf('}', open) > open + 1
 }
 
 function serversOf({ url, sentinel, cluster, ca, ...credentials }: Addresses, key: string): Servers {
-  if (sentinel !== undefined) return behindSentinels(sentinel.nodes, sentinel.master, credentials, ca)
-  if (cluster !== undefined) return inCluster(cluster.nodes, key, credentials, ca)
-  return oneServer(url ?? '', ca)
+  if (sentinel !== undefined) {
+    return behindSentinels(
+      sentinel.nodes.map((one) => withCredentials(one, sentinel)),
+      sentinel.master,
+      credentials,
+      ca,
+    )
+  }
+  if (cluster !== undefined) {
+    return inCluster(
+      cluster.nodes.map((one) => withCredentials(one, credentials)),
+      key,
+      credentials,
+      ca,
+    )
+  }
+  return oneServer(withCredentials(url ?? '', credentials), ca)
 }

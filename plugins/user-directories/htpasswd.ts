@@ -1,15 +1,16 @@
-import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import {
   definePlugin,
-  filePath,
   foldUsername,
+  type HashCosts,
   type Host,
   type User,
   type UserDirectory,
   type UserQuery,
+  withCost,
 } from '../../src/contracts.js'
+import { filePath } from '../../src/plugin-kit.js'
 
 const options = z.strictObject({
   /** `name:hash` a line, as the program `htpasswd` writes it. */
@@ -19,7 +20,9 @@ const options = z.strictObject({
   /** The mail address of every user, made of the name. */
   email: z
     .string()
-    .regex(/^[^\s\p{C}]*\{username\}[^\s\p{C}]*$/u, 'must name {username}, as in {username}@example.com')
+    .refine((text) => text.includes('{username}') && !/[\s\p{C}]/u.test(text), {
+      message: 'must name {username}, as in {username}@example.com',
+    })
     .refine((text) => text.split('@').length === 2, 'must be a mail address, as in {username}@example.com')
     .optional(),
 })
@@ -46,9 +49,8 @@ interface Entry {
 
 interface Users {
   readonly entries: ReadonlyMap<string, Entry>
-  /** What unknown names are verified against. */
-  readonly hashes: readonly string[]
-  readonly salt: string
+  /** What every name costs, those that are not there among them. */
+  readonly costs: HashCosts
 }
 
 type Members = ReadonlyMap<string, readonly string[]>
@@ -70,8 +72,7 @@ class HtpasswdDirectory implements UserDirectory {
   async verifyPassword(username: string, password: string): Promise<User | undefined> {
     const users = await this.#parts.users.read()
     const entry = users.entries.get(foldUsername(username))
-    // A name that is not there costs what one that is there would: the hash of somebody, and always of the same.
-    const right = await this.#parts.host.passwords.verify(entry?.hash ?? decoy(users, username), password)
+    const right = await this.#parts.host.passwords.verify(entry?.hash, password, users.costs)
     return right && entry !== undefined ? this.#user(entry) : undefined
   }
 
@@ -116,12 +117,6 @@ class HtpasswdDirectory implements UserDirectory {
   }
 }
 
-function decoy({ hashes, salt }: Users, username: string): string | undefined {
-  if (hashes.length === 0) return undefined
-  const place = createHash('sha256').update(salt).update(foldUsername(username)).digest().readUInt32BE()
-  return hashes[place % hashes.length]
-}
-
 /** Says what is wrong with a file; carries nothing of what stands in it. */
 class Unreadable extends Error {}
 
@@ -131,10 +126,11 @@ function readUsers(text: string, file: string, host: Host): Users {
   const entries = new Map<string, Entry>()
   const lines = text.split('\n')
   for (const [at, raw] of lines.entries()) {
-    const line = raw.replace(/\r$/, '')
-    if (line.trim() === '' || line.startsWith('#')) continue
-    const [username = '', hash] = line.split(':')
-    if (hash === undefined) throw new Unreadable(`line ${at + 1} has no colon`)
+    if (raw.trim() === '' || raw.startsWith('#')) continue
+    const [username = '', field] = raw.split(':')
+    if (field === undefined) throw new Unreadable(`line ${at + 1} has no colon`)
+    // No hash ends in a blank; editors and shells of Windows leave some, and carriage returns.
+    const hash = field.trimEnd()
     const known = host.passwords.isKnown(hash)
     // What is cut off in the middle of a hash is a file that is being written, or never was written to its end.
     if (!known && at === lines.length - 1) throw new Unreadable(`line ${at + 1} is cut off`)
@@ -143,8 +139,9 @@ function readUsers(text: string, file: string, host: Host): Users {
     if (fault === undefined) entries.set(id, { username, hash })
     else host.log.warn({ file, line: at + 1 }, `A user of the password file cannot sign in: ${fault}`)
   }
-  const hashes = [...entries.values()].map(({ hash }) => hash)
-  return { entries, hashes, salt: hashes.join('\n') }
+  let costs: HashCosts = {}
+  for (const { hash } of entries.values()) costs = withCost(costs, host.passwords.costOf(hash))
+  return { entries, costs }
 }
 
 function faultOf(username: string, isKnown: boolean, isTaken: boolean): string | undefined {
@@ -252,7 +249,8 @@ async function snapshot(file: string, known?: string): Promise<Snapshot> {
     const stat = await handle.stat({ bigint: true })
     if (!stat.isFile() || stat.size > LARGEST) throw new Error(`${file} is no file of users`)
     const stamp = [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ')
-    const text = stamp === known ? '' : await handle.readFile('utf8')
+    // Windows' Notepad begins a file with a byte order mark, which would be a part of the first name.
+    const text = stamp === known ? '' : (await handle.readFile('utf8')).replace(/^\uFEFF/, '')
     return { text, stamp, inode: stat.ino, changedAt: Number(stat.mtimeMs) }
   } finally {
     await handle.close()

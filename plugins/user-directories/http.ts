@@ -5,8 +5,8 @@ import {
   type User,
   type UserDirectory,
   type UserQuery,
-  warnOfPlainHttp,
 } from '../../src/contracts.js'
+import { warnOfPlainHttp } from '../../src/plugin-kit.js'
 import { CallOut } from './http/call-out.js'
 import { Exchange } from './http/exchange.js'
 import { LoginForm } from './http/form.js'
@@ -71,11 +71,7 @@ const LONGEST_PASSWORD = 512
 
 /** 1 to 64 characters one can see. */
 function isName(username: string): boolean {
+  if (username.length > 256) return false
   const text = username.normalize('NFKC')
-  return (
-    username.length <= 256 &&
-    [...text].length <= 64 &&
-    /^[^\s\p{C}:](?:[^\p{C}\t:]*[^\s\p{C}:])?$/u.test(text) &&
-    foldUsername(text) !== ''
-  )
+  return [...text].length <= 64 && /^[^\s\p{C}:](?:[^\p{C}\t:]*[^\s\p{C}:])?$/u.test(text) && foldUsername(text) !== ''
 }

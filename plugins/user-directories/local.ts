@@ -14,6 +14,7 @@ import {
   type UserQuery,
   type WritableUsers,
 } from '../../src/contracts.js'
+import { KeptCosts } from './local/kept-costs.js'
 import { hasText, SearchIndex } from './local/search-index.js'
 
 /** Users kept in the gateway's own store. */
@@ -45,6 +46,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
   readonly #now: () => number
   readonly #host: Host
   readonly #index: SearchIndex
+  readonly #costs: KeptCosts
   readonly writable = this
 
   constructor(host: Host) {
@@ -53,13 +55,13 @@ class LocalDirectory implements UserDirectory, WritableUsers {
     this.#now = host.now
     this.#host = host
     this.#index = new SearchIndex(host)
+    this.#costs = new KeptCosts(host)
   }
 
   async verifyPassword(username: string, password: string): Promise<User | undefined> {
-    const record = await this.#named(username)
-    if (!(await this.#passwords.verify(record?.passwordHash, password)) || record?.passwordHash === undefined) {
-      return undefined
-    }
+    const [record, inUse] = await Promise.all([this.#named(username), this.#costs.inUse()])
+    const isRight = await this.#passwords.verify(record?.passwordHash, password, inUse)
+    if (!isRight || record?.passwordHash === undefined) return undefined
     if (this.#passwords.isOutdated(record.passwordHash)) await this.#rehash(record, password)
     return publicPart(record)
   }
@@ -174,6 +176,7 @@ class LocalDirectory implements UserDirectory, WritableUsers {
   async #hashOf(credential: string | ImportedHash): Promise<string> {
     if (typeof credential === 'string') return this.#passwords.hash(credential)
     this.#checkHash(credential)
+    await this.#costs.note(credential.hash)
     return credential.hash
   }
 
@@ -263,6 +266,7 @@ const CLAIM_MS = 10_000
 
 /** 1 to 64 characters one can see; no colon, which Basic authentication cannot carry (RFC 7617, 2). */
 function isUsername(username: string): boolean {
+  if (username.length > 256) return false
   const text = username.normalize('NFKC')
   return [...text].length <= 64 && /^[^\s\p{C}:](?:[^\p{C}\p{Zl}\p{Zp}\t:]*[^\s\p{C}:])?$/u.test(text)
 }

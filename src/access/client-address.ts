@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { LruMap } from 'toad-cache'
+import { withoutBlanks } from './without-blanks.js'
 
 /** An IP address that could be read. IPv4 in IPv6 clothes (`::ffff:1.2.3.4`) is IPv4. */
 export interface Address {
@@ -156,12 +157,14 @@ const maximumEntry = 128
  * An entry may carry a port (`1.2.3.4:5`, `[::1]:5`), as some load balancers write it.
  * @param peer the address of the socket
  * @param forwardedFor the lines of `X-Forwarded-For` as they came, in order
+ * @param counted is told how many entries were read
  * @returns `undefined` for an address that cannot be read (also an empty entry): the strictest rule applies to it
  */
 export function clientAddress(
   peer: string | undefined,
   forwardedFor: readonly string[],
   trusted: AddressRanges,
+  counted?: { hops: number },
 ): Address | undefined {
   let client = peer === undefined ? undefined : parseAddress(peer)
   let hops = 0
@@ -171,6 +174,7 @@ export function clientAddress(
     while (end >= 0) {
       if (client === undefined || !trusted.has(client)) return client
       if (++hops > maximumHops) return undefined
+      if (counted !== undefined) counted.hops = hops
       const comma = end === 0 ? -1 : line.lastIndexOf(',', end - 1)
       client = parseEntry(line.slice(comma + 1, end))
       end = comma
@@ -188,7 +192,7 @@ function parseEntry(entry: string): Address | undefined {
   if (entry.length > maximumEntry) return undefined
   const plain = parseAddress(entry)
   if (plain !== undefined) return plain
-  const text = entry.replace(/^[ \t]+|[ \t]+$/g, '')
+  const text = withoutBlanks(entry)
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1]
   if (bracketed !== undefined) return isIPv6(bracketed) ? parseAddress(bracketed) : undefined
   return parseAddress(/^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text)

@@ -1,6 +1,8 @@
 import { foldUsername } from '../contracts.js'
+import { mayComeFrom } from './address-list.js'
 import type { Address, AddressRanges } from './client-address.js'
-import type { Network, Rule, SecondFactorPolicy } from './policy.js'
+import type { Network, SecondFactorPolicy } from './policy.js'
+import type { Rule } from './rule.js'
 
 /** What is known about the account behind a request, as plain facts. */
 export interface AccountFacts {
@@ -26,6 +28,10 @@ export interface SessionFacts {
   /** The first factor: the password, or what the settings let stand for it. */
   readonly passwordAt?: number | undefined
   readonly secondFactorAt?: number | undefined
+  /** The second factor was a code that went by mail, because the text message failed. */
+  readonly fellBack?: boolean | undefined
+  /** When a passkey was given, as the first factor or the second. */
+  readonly passkeyAt?: number | undefined
   /** When the second factor was given that this remembered device stands for. */
   readonly deviceAt?: number | undefined
   /** Came with an app token instead of a session. */
@@ -66,6 +72,8 @@ export interface Decision {
   readonly line?: number | undefined
   /** The proof that has to be there: what `reauthenticate` asks for. */
   readonly needs: 'nothing' | 'password' | 'second-factor'
+  /** What the proof has to be, where not any will do. */
+  readonly proof?: 'passkey'
   /** With `allow`: only because some time is left to set a second factor up in. */
   readonly isGrace?: boolean
   /** With `second-factor`: this user has none, and a recovery code is the only way in. */
@@ -75,8 +83,17 @@ export interface Decision {
 /** What a row of the table asks for. */
 export type Need =
   | { readonly kind: 'deny' | 'nothing' | 'password' }
-  /** `device`: whether a remembered device stands for it; `fresh`: only one younger than the rule's `reauthenticate`. */
-  | { readonly kind: 'second-factor'; readonly device: 'yes' | 'fresh' | 'no' }
+  /**
+   * `device`: whether a remembered device stands for it; `fresh`: only one younger than the rule's `reauthenticate`.
+   * `fallback`: whether a code counts that went by mail because the text message failed.
+   */
+  | {
+      readonly kind: 'second-factor'
+      readonly device: 'yes' | 'fresh' | 'no'
+      readonly fallback: boolean
+      /** One of the two proofs has to be a passkey. */
+      readonly proof?: 'passkey'
+    }
 
 /** A line of the table: the first whose `need` answers decides. */
 export interface Row {
@@ -89,9 +106,12 @@ export interface Row {
 const deny: Need = { kind: 'deny' }
 const nothing: Need = { kind: 'nothing' }
 const password: Need = { kind: 'password' }
-const secondFactor: Need = { kind: 'second-factor', device: 'yes' }
-const secondFactorOrFreshDevice: Need = { kind: 'second-factor', device: 'fresh' }
-const secondFactorItself: Need = { kind: 'second-factor', device: 'no' }
+const secondFactor: Need = { kind: 'second-factor', device: 'yes', fallback: true }
+const secondFactorOfItsOwn: Need = { kind: 'second-factor', device: 'yes', fallback: false }
+const secondFactorOrFreshDevice: Need = { kind: 'second-factor', device: 'fresh', fallback: false }
+const secondFactorItself: Need = { kind: 'second-factor', device: 'no', fallback: false }
+
+const passkey: Need = { kind: 'second-factor', device: 'no', fallback: false, proof: 'passkey' }
 
 /** Who is asked for what. The first line that fits decides; the last always does. */
 export const rows: readonly Row[] = [
@@ -113,6 +133,12 @@ export const rows: readonly Row[] = [
     when: 'the rule says "public"',
     line: 'rule',
     need: ({ rule }) => when(rule.access === 'public', nothing),
+  },
+  {
+    number: 4,
+    when: 'the rule asks for a passkey',
+    line: 'rule',
+    need: ({ rule }) => when(rule.proof === 'passkey', passkey),
   },
   {
     number: 4,
@@ -148,7 +174,7 @@ export const rows: readonly Row[] = [
     number: 9,
     when: 'a second factor is required of the account',
     line: 'none',
-    need: ({ account }) => when(account?.required === true, secondFactor),
+    need: ({ account }) => when(account?.required === true, secondFactorOfItsOwn),
   },
   {
     number: 10,
@@ -203,6 +229,7 @@ function answer(row: Row, need: Need, input: DecideInput): Decision {
     reason,
     line,
     needs: need.kind === 'deny' ? 'nothing' : need.kind,
+    ...(need.kind === 'second-factor' && need.proof !== undefined ? { proof: need.proof } : {}),
   })
   if (need.kind === 'deny') return says('deny', 'nobody passes')
   if (need.kind === 'nothing') return says('allow', 'nobody is asked')
@@ -228,7 +255,10 @@ function answerSignedIn(need: Need, input: DecideInput, says: Says): Decision {
   if (provenAt === undefined && !mustEnrol) {
     return unenrolled
       ? { ...says('second-factor', 'a recovery code is needed'), recoveryCodeOnly: true }
-      : says('second-factor', 'the second factor is missing')
+      : says(
+          'second-factor',
+          need.kind === 'second-factor' && need.proof ? 'a passkey is missing' : 'the second factor is missing',
+        )
   }
   // After the proofs: which groups a page is for is nobody's business before.
   if (!isAmong(input)) return says('deny', 'the user is not among those of the rule')
@@ -260,7 +290,7 @@ function when(fits: boolean, need: Need): Need | undefined {
 function isBarred({ account, session, address }: DecideInput): boolean {
   if (account === undefined || session === undefined) return false
   if (!account.active) return true
-  return account.addresses !== undefined && (address === undefined || !account.addresses.has(address))
+  return !mayComeFrom(account.addresses, address)
 }
 
 function isProgram({ account, session }: DecideInput): boolean {
@@ -283,13 +313,17 @@ function hasGrace({ account, secondFactor: { unenrolled, grace } }: DecideInput)
 
 /** When the second factor was given, by the user or by the device that stands for it; `undefined` when it was not. */
 function secondFactorAt(need: Need, { session, account, rule, now }: DecideInput): number | undefined {
-  if (need.kind !== 'second-factor' || need.device === 'no') return session?.secondFactorAt
+  if (need.kind !== 'second-factor') return session?.secondFactorAt
+  const givenAt = session?.fellBack === true && !need.fallback ? undefined : session?.secondFactorAt
+  // With one that did not ask who holds it, the other proof is still missing.
+  if (need.proof === 'passkey') return givenAt === undefined ? undefined : session?.passkeyAt
+  if (need.device === 'no') return givenAt
   const deviceAt = account?.enrolled === true ? session?.deviceAt : undefined
-  if (deviceAt === undefined || need.device === 'yes') return latest(session?.secondFactorAt, deviceAt)
+  if (deviceAt === undefined || need.device === 'yes') return latest(givenAt, deviceAt)
   // Without `reauthenticate` there is no age to be younger than: `second-factor` means always both.
   const limit = rule.reauthenticateSeconds
   const counts = limit !== undefined && isFresh(deviceAt, limit, now)
-  return counts ? latest(session?.secondFactorAt, deviceAt) : session?.secondFactorAt
+  return counts ? latest(givenAt, deviceAt) : givenAt
 }
 
 function isFresh(at: number | undefined, limitSeconds: number | undefined, now: number): boolean {

@@ -49,23 +49,39 @@ function supply(decision: Decision, input: DecideInput): Supplied | undefined {
       return { what: 'the password', input: { ...input, session: { ...session, passwordAt: now } } }
     case 'second-factor':
       return {
-        what: decision.recoveryCodeOnly ? 'a recovery code from the owner' : 'the second factor',
-        input: { ...input, session: { ...session, secondFactorAt: now } },
+        what: decision.recoveryCodeOnly
+          ? 'a recovery code from the owner'
+          : decision.proof
+            ? 'a passkey'
+            : 'the second factor',
+        input: { ...input, session: { ...session, ...given(decision, now) } },
       }
     case 'enrol':
       if (account === undefined) return undefined
       return {
         what: 'a second factor, set up first',
-        input: { ...input, account: { ...account, enrolled: true }, session: { ...session, secondFactorAt: now } },
+        input: {
+          ...input,
+          account: { ...account, enrolled: true },
+          session: { ...session, ...given(decision, now) },
+        },
       }
     case 'reauthenticate':
       return decision.needs === 'password'
         ? { what: 'the password again', input: { ...input, session: { ...session, passwordAt: now } } }
-        : { what: 'the second factor again', input: { ...input, session: { ...session, secondFactorAt: now } } }
+        : {
+            what: decision.proof ? 'a passkey again' : 'the second factor again',
+            input: { ...input, session: { ...session, ...given(decision, now) } },
+          }
     case 'allow':
     case 'deny':
       return undefined
   }
+}
+
+/** What the session says after a second proof, of the kind that is asked for. */
+function given({ proof }: Decision, now: number) {
+  return { secondFactorAt: now, fellBack: false, ...(proof === undefined ? {} : { passkeyAt: now }) }
 }
 
 /** A place in the configuration, for people. */

@@ -1,37 +1,13 @@
 import { domainToASCII } from 'node:url'
-import { foldUsername } from '../contracts.js'
-import { type Address, AddressRanges, parseAddress } from './client-address.js'
+import { type Address, parseAddress } from './client-address.js'
 import { type Network, type NetworkSettings, Networks, stricter } from './networks.js'
-import { PathPattern, pathSegments } from './path-pattern.js'
-import { readings } from './readings.js'
-import { type Indexed, RuleIndex } from './rule-index.js'
+import type { Rule, RuleSettings } from './rule.js'
+import { SiteRules } from './site-rules.js'
+import { foldCase } from './targets/path-pattern.js'
+import { type PathToRead, readings } from './targets/path-readings.js'
+import type { PathSettings } from './targets/spellings.js'
 
 export type { Network, NetworkSettings } from './networks.js'
-
-/** What a rule asks for; `signed-in` leaves the second factor to networks, accounts and the installation. */
-export type Access = 'public' | 'password' | 'signed-in' | 'second-factor' | 'deny'
-
-/** One rule as YAML has it. Paths are whole paths as the browser asks for them, the site's own path included. */
-export interface RuleSettings {
-  readonly path: string
-  /** Case-sensitive; `GET` stands for `HEAD`, too. None: any. */
-  readonly methods?: readonly string[] | undefined
-  /** Networks of clients. None: any. */
-  readonly from?: readonly string[] | undefined
-  readonly access: Access
-  /** Programs (API accounts, app tokens) may pass with their password or token alone. */
-  readonly clients?: 'api' | undefined
-  /** CORS preflights for the requests of this rule pass, though they carry no credentials. */
-  readonly preflight?: 'pass' | undefined
-  /** Being in one of them is enough. */
-  readonly groups?: readonly string[] | undefined
-  /** Being one of them is enough, too. With neither: anybody. */
-  readonly users?: readonly string[] | undefined
-  /** How old the proof may be that is needed here. */
-  readonly reauthenticateSeconds?: number | undefined
-  /** In the YAML file, from 1. */
-  readonly line: number
-}
 
 export interface SiteSettings {
   /** None: any host that no other site has. */
@@ -41,6 +17,8 @@ export interface SiteSettings {
   readonly upstream: string
   /** The first that fits is the one. */
   readonly rules: readonly RuleSettings[]
+  /** What the application makes of paths that can be read in more than one way. */
+  readonly paths?: PathSettings | undefined
   /** Beside those of the installation: the stricter of the two has the say. */
   readonly networks?: readonly NetworkSettings[] | undefined
   /** `false`: what is decided is written down, and everything passes. */
@@ -70,25 +48,6 @@ export interface PolicySettings<S extends SiteSettings = SiteSettings> {
   readonly secondFactor: SecondFactorPolicy
 }
 
-/** A rule that fits a request. */
-export interface Rule {
-  readonly path: string
-  readonly access: Access
-  readonly clients?: 'api' | undefined
-  readonly preflight?: 'pass' | undefined
-  readonly groups?: readonly string[] | undefined
-  /** Folded, as names are compared by. */
-  readonly users?: readonly string[] | undefined
-  readonly reauthenticateSeconds?: number | undefined
-  /** `undefined` for the rule that stands where none fits. */
-  readonly line?: number | undefined
-  /**
-   * Rules that fit the same request read in another way (see `readings`), or from an address that could not be read.
-   * `decide` lets a request pass only where all of them do.
-   */
-  readonly also?: readonly Rule[]
-}
-
 /** A site, compiled. */
 export interface Site<S extends SiteSettings = SiteSettings> {
   readonly settings: S
@@ -101,60 +60,39 @@ export interface Site<S extends SiteSettings = SiteSettings> {
 /** Stands where no rule fits. */
 export const defaultRule: Rule = Object.freeze({ path: '/**', access: 'signed-in' })
 
-interface CompiledRule {
-  readonly rule: Rule
-  readonly methods: ReadonlySet<string> | undefined
-  readonly from: AddressRanges | undefined
-}
-
 class CompiledSite<S extends SiteSettings> implements Site<S> {
   readonly settings: S
   readonly host: string | undefined
   readonly path: string
+  readonly foldedPath: string
   readonly networks: Networks
-  readonly #exact = new RuleIndex<CompiledRule>()
-  /** `deny` rules, which ignore case; `undefined` where there are none. */
-  readonly #folded: RuleIndex<CompiledRule> | undefined
+  readonly rules: SiteRules
+  /** Whether its application may take `/ADMIN` for `/admin`. */
+  readonly ignoresCase: boolean
 
   constructor(settings: S) {
     this.settings = settings
     this.host = settings.host === undefined ? undefined : hostName(settings.host)
     if (settings.host !== undefined && this.host === undefined) throw new TypeError(`no host name: ${settings.host}`)
     this.path = settings.path.length > 1 && settings.path.endsWith('/') ? settings.path.slice(0, -1) : settings.path
+    this.foldedPath = foldCase(this.path)
     this.networks = settings.networks === undefined ? Networks.none : new Networks(settings.networks)
-    this.#folded = settings.rules.some((rule) => rule.access === 'deny') ? new RuleIndex() : undefined
-    for (const [order, rule] of settings.rules.entries()) {
-      const ignoreCase = rule.access === 'deny'
-      const index = ignoreCase ? this.#folded : this.#exact
-      index?.add({ order, pattern: new PathPattern(rule.path, { ignoreCase }), value: compileRule(rule) })
+    this.rules = new SiteRules(settings.rules)
+    this.ignoresCase = settings.paths?.case !== 'exact'
+  }
+
+  /** Every rule that has a say about one reading of a path. */
+  rulesOf(path: string, method: string, address: Address | undefined, inAnyCase: boolean): readonly Rule[] {
+    const exact = this.#rulesOf(path, method, address, false)
+    return inAnyCase ? [...exact, ...this.#rulesOf(path, method, address, true)] : exact
+  }
+
+  #rulesOf(path: string, method: string, address: Address | undefined, inAnyCase: boolean): readonly Rule[] {
+    if (address === undefined) {
+      return this.rules.fromAnywhere(path, method, inAnyCase).map((rule) => rule ?? defaultRule)
     }
-  }
-
-  rule(path: string, method: string, address: Address): Rule {
-    const segments = pathSegments(path)
-    const folded = this.#folded === undefined ? segments : pathSegments(path, true)
-    const fits = (value: CompiledRule) =>
-      fitsMethod(value, method) && (value.from === undefined || value.from.has(address))
-    return this.#first(segments, folded, fits)?.value.rule ?? defaultRule
-  }
-
-  /** Nobody knows which networks the client is in, so every rule that might be the first has a say. */
-  rulesFromAnywhere(path: string, method: string): readonly Rule[] {
-    const segments = pathSegments(path)
-    const folded = this.#folded === undefined ? segments : pathSegments(path, true)
-    const certain = this.#first(segments, folded, (value) => value.from === undefined && fitsMethod(value, method))
-    const possible = (value: CompiledRule) => value.from !== undefined && fitsMethod(value, method)
-    const before = certain?.order ?? Number.POSITIVE_INFINITY
-    const others = [
-      ...this.#exact.all(segments, possible, before),
-      ...(this.#folded?.all(folded, possible, before) ?? []),
-    ]
-    return [certain?.value.rule ?? defaultRule, ...others.map((entry) => entry.value.rule)]
-  }
-
-  #first(segments: readonly string[], folded: readonly string[], fits: (value: CompiledRule) => boolean) {
-    const exact: Indexed<CompiledRule> | undefined = this.#exact.first(segments, fits)
-    return this.#folded === undefined ? exact : this.#folded.first(folded, fits, exact)
+    const rule = inAnyCase ? this.rules.firstInAnyCase(path, method, address) : this.rules.first(path, method, address)
+    return [rule ?? defaultRule]
   }
 }
 
@@ -164,6 +102,8 @@ export class Policy<S extends SiteSettings = SiteSettings> {
   readonly #byHost = new Map<string | undefined, CompiledSite<S>[]>()
   /** Hosts some of whose paths go to the sites of any host; those themselves included. */
   readonly #partialHosts: readonly (string | undefined)[]
+  /** A site's own path has letters in upper case. */
+  readonly #sitesMindCase: boolean
   #installation: Installation
 
   /** @throws for a pattern, range or host that the check of the configuration should have refused */
@@ -171,6 +111,7 @@ export class Policy<S extends SiteSettings = SiteSettings> {
     this.#installation = installation(settings)
     const sites = settings.sites.map((site) => new CompiledSite(site))
     this.sites = sites
+    this.#sitesMindCase = sites.some(({ path, foldedPath }) => path !== foldedPath)
     for (const site of sites.toSorted((a, b) => b.path.length - a.path.length)) {
       const list = this.#byHost.get(site.host) ?? []
       if (list.some((other) => other.path === site.path)) throw new TypeError(`two sites at ${site.host} ${site.path}`)
@@ -210,18 +151,20 @@ export class Policy<S extends SiteSettings = SiteSettings> {
   /**
    * The first rule that fits, {@link defaultRule} where none does.
    * @param site one of {@link Policy.site}
-   * @param path decoded
+   * @param path decoded, or the target it is of
    */
-  rule(site: Site<S>, path: string, method: string, address: Address | undefined): Rule {
+  rule(site: Site<S>, path: PathToRead, method: string, address: Address | undefined): Rule {
     if (!(site instanceof CompiledSite)) throw new TypeError('a site of another policy')
     const ways = readings(path)
-    if (ways.length === 1 && address !== undefined) return site.rule(ways[0], method, address)
+    const [plainest] = ways
+    const inAnyCase = site.ignoresCase && (this.#sitesMindCase || ways.some((way) => site.rules.mindsCase(way)))
+    if (ways.length === 1 && address !== undefined && !inAnyCase) {
+      return site.rules.first(plainest, method, address) ?? defaultRule
+    }
     const found = new Set<Rule>()
     for (const [index, way] of ways.entries()) {
-      const sites = index === 0 ? [site] : this.#sitesOfReading(site, way)
-      for (const one of sites) {
-        if (address !== undefined) found.add(one.rule(way, method, address))
-        else for (const rule of one.rulesFromAnywhere(way, method)) found.add(rule)
+      for (const one of this.#sitesOfReading(site, way, index > 0, inAnyCase)) {
+        for (const rule of one.rulesOf(way, method, address, inAnyCase)) found.add(rule)
       }
     }
     const [rule = defaultRule, ...also] = found
@@ -230,14 +173,22 @@ export class Policy<S extends SiteSettings = SiteSettings> {
 
   /**
    * The sites a path would belong to if it were read in another way. Two sites are often two parts of one application:
-   * `/admin;x` of the site at `/` must not open what the site at `/admin` keeps.
+   * `/admin;x` of the site at `/` must not open what the site at `/admin` keeps, and neither must `/ADMIN`.
    */
-  #sitesOfReading(site: CompiledSite<S>, reading: string): readonly CompiledSite<S>[] {
-    if (this.sites.length === 1) return [site]
+  #sitesOfReading(site: CompiledSite<S>, reading: string, isOther: boolean, inAnyCase: boolean) {
+    const found = new Set([site])
+    if (this.sites.length === 1 || (!isOther && !inAnyCase)) return found
     // A site of any host serves what is left over by hosts without a site at `/`: those have a say about its odd paths.
-    const hosts = site.host === undefined ? this.#partialHosts : [site.host]
-    const found = hosts.flatMap((host) => this.#byHost.get(host)?.find((other) => liesUnder(reading, other.path)) ?? [])
-    return found.includes(site) ? found : [...found, site]
+    for (const host of site.host === undefined ? this.#partialHosts : [site.host]) {
+      const list = this.#byHost.get(host) ?? []
+      const asWritten = list.find(({ path }) => liesUnder(reading, path))
+      if (isOther && asWritten !== undefined) found.add(asWritten)
+      if (!inAnyCase) continue
+      const folded = foldCase(reading)
+      const inOtherCase = list.find(({ foldedPath }) => liesUnder(folded, foldedPath))
+      if (inOtherCase !== undefined && inOtherCase !== asWritten) found.add(inOtherCase)
+    }
+    return found
   }
 
   /**
@@ -291,18 +242,4 @@ export function hostName(host: string): string | undefined {
 function liesUnder(path: string, prefix: string): boolean {
   if (prefix === '/') return true
   return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/')
-}
-
-function compileRule(settings: RuleSettings): CompiledRule {
-  const { path, access, clients, preflight, groups, reauthenticateSeconds, line, methods, from } = settings
-  const users = settings.users?.map(foldUsername)
-  return {
-    rule: Object.freeze({ path, access, clients, preflight, groups, users, reauthenticateSeconds, line }),
-    methods: methods === undefined ? undefined : new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods),
-    from: from === undefined ? undefined : AddressRanges.parse(from),
-  }
-}
-
-function fitsMethod({ methods }: CompiledRule, method: string): boolean {
-  return methods === undefined || methods.has(method)
 }

@@ -1,4 +1,4 @@
-import type { PathPattern } from './path-pattern.js'
+import type { PathPattern } from './targets/path-pattern.js'
 
 /** A value under a pattern; `order` says which of several that fit comes first. */
 export interface Indexed<Value> {

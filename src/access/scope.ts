@@ -1,7 +1,8 @@
 import { type Address, AddressRanges } from './client-address.js'
-import { PathPattern, pathSegments } from './path-pattern.js'
 import { hostName } from './policy.js'
-import { readings } from './readings.js'
+import type { CanonicalTarget } from './targets/canonical-target.js'
+import { PathPattern, pathSegments } from './targets/path-pattern.js'
+import { type PathToRead, readings } from './targets/path-readings.js'
 
 /** Where a credential of a program counts, as it is kept. What is left out is not limited. */
 export interface ScopeSettings {
@@ -18,6 +19,8 @@ export interface ScopedRequest {
   readonly method: string
   /** Decoded. */
   readonly path: string
+  /** As those of the target. */
+  readonly ways?: CanonicalTarget['ways'] | undefined
   readonly address: Address | undefined
 }
 
@@ -54,7 +57,7 @@ export class Scope {
     return parts.filter((part) => !this.#reaches(part, request))
   }
 
-  #reaches(part: Outside, { host, method, path, address }: ScopedRequest): boolean {
+  #reaches(part: Outside, { host, method, path, ways, address }: ScopedRequest): boolean {
     switch (part) {
       case 'site': {
         const name = host === undefined ? undefined : hostName(host)
@@ -65,12 +68,12 @@ export class Scope {
       case 'method':
         return this.#methods === undefined || this.#methods.has(method)
       case 'path':
-        return this.#paths === undefined || isWithin(this.#paths, path)
+        return this.#paths === undefined || isWithin(this.#paths, ways === undefined ? path : { path, ways })
     }
   }
 }
 
-function isWithin(patterns: readonly PathPattern[], path: string): boolean {
+function isWithin(patterns: readonly PathPattern[], path: PathToRead): boolean {
   return readings(path).every((reading) => {
     const segments = pathSegments(reading)
     return patterns.some((pattern) => pattern.matchesSegments(segments))

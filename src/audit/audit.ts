@@ -1,9 +1,9 @@
 import type { Logger, Store } from '../contracts.js'
 import { CHECKPOINT, type Checkpoint } from './blocks.js'
 import { BATCH, Chain } from './chain.js'
+import { type ChainKey, chainHashOf } from './chain-hash.js'
 import type { AuditEntry, AuditRecord, KeptRecord } from './entry.js'
-import { Finding } from './finding.js'
-import { type LinkKey, linkOf } from './link.js'
+import { EntryIndex } from './entry-index.js'
 import {
   type AuditPage,
   type AuditPageRequest,
@@ -13,11 +13,11 @@ import {
   SKEW_MS,
   searchAudit,
 } from './search.js'
-import type { Verdict } from './verify.js'
+import type { Verification } from './verify.js'
 
 export type { AuditEntry, AuditEvent, AuditOutcome, AuditRecord, KeptRecord } from './entry.js'
 export type { AuditPage, AuditPageRequest, AuditQuery } from './search.js'
-export type { Verdict } from './verify.js'
+export type { Verification } from './verify.js'
 
 export interface AuditParts {
   readonly store: Store
@@ -26,7 +26,7 @@ export interface AuditParts {
   /** How long entries are kept, in seconds: 90 days unless told otherwise; `'for-ever'`. */
   readonly keptSeconds?: number | 'for-ever'
   /** Link the chain by a secret that is not in the store: the first what is written from now on, the others what was. */
-  readonly keys?: readonly LinkKey[]
+  readonly keys?: readonly ChainKey[]
   /** False: the keys are all old ones, and what is written from now on has none. */
   readonly writesWithKey?: boolean
 }
@@ -58,8 +58,8 @@ export class Audit {
   readonly #log: Logger
   readonly #now: () => number
   readonly #chain: Chain
-  readonly #finding: Finding
-  readonly #keys: readonly LinkKey[]
+  readonly #finding: EntryIndex
+  readonly #keys: readonly ChainKey[]
   readonly #listeners = new Set<(record: AuditRecord) => void>()
 
   constructor({ store, log, now, keptSeconds = KEPT_SECONDS, keys = [], writesWithKey = true }: AuditParts) {
@@ -68,7 +68,7 @@ export class Audit {
     this.#now = now
     this.#keys = keys
     // A day longer than the entries themselves: what leads nowhere is passed over.
-    this.#finding = new Finding(store, keptSeconds === 'for-ever' ? undefined : keptSeconds + DAY_SECONDS)
+    this.#finding = new EntryIndex(store, keptSeconds === 'for-ever' ? undefined : keptSeconds + DAY_SECONDS)
     this.#chain = new Chain({
       store,
       log,
@@ -175,7 +175,7 @@ export class Audit {
       for (const [index, line] of block.lines.entries()) {
         const number = block.first + index
         // The one hash that is known without the key is that of the last.
-        hash = block.key === undefined || key !== undefined ? linkOf(key, hash, number, line) : block.hash
+        hash = block.key === undefined || key !== undefined ? chainHashOf(key, hash, number, line) : block.hash
         if (number > after) yield { number, hash, line }
       }
     }
@@ -187,7 +187,7 @@ export class Audit {
   }
 
   /** Looks at the whole chain. @param anchor the hash of an entry as it was noted elsewhere */
-  async verify(anchor?: string): Promise<Verdict> {
+  async verify(anchor?: string): Promise<Verification> {
     await this.#chain.settled()
     const { verifyAudit } = await import('./verify.js')
     return verifyAudit(this.#store, { keys: this.#keys, ...(anchor === undefined ? {} : { anchor }) })

@@ -18,7 +18,7 @@ export interface PlacedBlock extends Block {
 }
 
 /** The newest entry of the chain that everything has been done for, and where the chain began. */
-export interface Head {
+export interface ChainHead {
   readonly count: number
   readonly hash: string
   /** When the chain began, ms since 1970. */

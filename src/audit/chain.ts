@@ -1,14 +1,14 @@
 import type { Json, Logger, Store } from '../contracts.js'
 import { GatelodgeError } from '../errors.js'
-import { type Block, Blocks, blockKey, HEAD, type Head, lastOf, type PlacedBlock } from './blocks.js'
-import { GENESIS, type LinkKey, linkOf, sealOf } from './link.js'
+import { type Block, Blocks, blockKey, type ChainHead, HEAD, lastOf, type PlacedBlock } from './blocks.js'
+import { type ChainKey, chainHashOf, GENESIS, sealOf } from './chain-hash.js'
 
 interface Parts {
   readonly store: Store
   readonly log: Logger
   readonly now: () => number
   /** Links what is written from now on; without one by SHA-256 alone. */
-  readonly key?: LinkKey | undefined
+  readonly key?: ChainKey | undefined
   /** What has to be done for every block once it is there; may be done more than once. */
   readonly finish: (block: PlacedBlock) => Promise<unknown>
 }
@@ -57,9 +57,9 @@ export class Chain {
     return done
   }
 
-  async head(): Promise<Head | undefined> {
+  async head(): Promise<ChainHead | undefined> {
     const head = await this.#parts.store.get(HEAD)
-    return head === undefined ? undefined : (head as unknown as Head)
+    return head === undefined ? undefined : (head as unknown as ChainHead)
   }
 
   /** The newest entry of all processes: 0 before the first. */
@@ -96,7 +96,7 @@ export class Chain {
     for (let round = 0; round < ROUNDS; round++) {
       const tail = this.#freshTail() ?? (await this.#begin())
       const hash = lines.reduce(
-        (previous, line, index) => linkOf(key, previous, tail.count + 1 + index, line),
+        (previous, line, index) => chainHashOf(key, previous, tail.count + 1 + index, line),
         tail.hash,
       )
       const block: Block = { previous: tail.hash, lines, hash, ...(key === undefined ? {} : { key: key.id }) }
@@ -210,7 +210,7 @@ export class Chain {
     }
   }
 
-  #headAt({ count, hash }: Pick<Head, 'count' | 'hash'>, startedAt: number): Head {
+  #headAt({ count, hash }: Pick<ChainHead, 'count' | 'hash'>, startedAt: number): ChainHead {
     const { key } = this.#parts
     return { count, hash, startedAt, ...(key === undefined ? {} : { key: key.id, seal: sealOf(key, count, hash) }) }
   }

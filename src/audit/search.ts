@@ -1,6 +1,6 @@
 import { type Blocks, lastOf, type PlacedBlock } from './blocks.js'
 import type { AuditOutcome, AuditRecord, KeptRecord } from './entry.js'
-import { common, type Finding, familyOf, listOf, whoseOf } from './finding.js'
+import { common, type EntryIndex, familyOf, listOf, whoseOf } from './entry-index.js'
 
 /** What is looked for: everything that is named has to fit. */
 export interface AuditQuery {
@@ -37,7 +37,7 @@ export interface AuditPage {
 
 interface Parts {
   readonly blocks: Blocks
-  readonly finding: Finding
+  readonly finding: EntryIndex
   /** Number of the newest entry. */
   readonly count: () => Promise<number>
   /** Number of the newest entry that was removed. */

@@ -3,16 +3,16 @@ import {
   BLOCKS,
   type Block,
   CHECKPOINT,
+  type ChainHead,
   type Checkpoint,
   HEAD,
-  type Head,
   isBlock,
   lastOf,
   numberOf,
   type PlacedBlock,
 } from './blocks.js'
+import { type ChainKey, chainHashOf, GENESIS, isSameHash, sealOf } from './chain-hash.js'
 import type { AuditRecord } from './entry.js'
-import { GENESIS, isSameHash, type LinkKey, linkOf, sealOf } from './link.js'
 
 /** One thing that is not as it was written. */
 export interface Break {
@@ -22,7 +22,7 @@ export interface Break {
 }
 
 /** What became of looking at the whole chain. */
-export interface Verdict {
+export interface Verification {
   readonly intact: boolean
   /** At most 20: one that was cut and joined may have any number. */
   readonly breaks: readonly Break[]
@@ -44,7 +44,7 @@ export interface Verdict {
 
 export interface VerifyOptions {
   /** The keys of the configuration, the one of today first. */
-  readonly keys?: readonly LinkKey[]
+  readonly keys?: readonly ChainKey[]
   /** The hash of an entry as it was noted elsewhere: it has to be in the chain still. */
   readonly anchor?: string
 }
@@ -54,7 +54,7 @@ export interface VerifyOptions {
  * it, the oldest with what retention wrote down. Reads only; beside a gateway that is writing it looks at what was there
  * when it began.
  */
-export async function verifyAudit(store: Store, options: VerifyOptions = {}): Promise<Verdict> {
+export async function verifyAudit(store: Store, options: VerifyOptions = {}): Promise<Verification> {
   for (let round = 1; ; round++) {
     const checkpoint = await store.get(CHECKPOINT)
     const verdict = await walkThrough(store, checkpoint as unknown as Checkpoint | undefined, options)
@@ -64,9 +64,13 @@ export async function verifyAudit(store: Store, options: VerifyOptions = {}): Pr
   }
 }
 
-async function walkThrough(store: Store, checkpoint: Checkpoint | undefined, options: VerifyOptions): Promise<Verdict> {
+async function walkThrough(
+  store: Store,
+  checkpoint: Checkpoint | undefined,
+  options: VerifyOptions,
+): Promise<Verification> {
   // Before the blocks: what is written meanwhile comes after it.
-  const head = (await store.get(HEAD)) as unknown as Head | undefined
+  const head = (await store.get(HEAD)) as unknown as ChainHead | undefined
   const walk = new Walk(options.keys ?? [], head, checkpoint, options.anchor)
   for (let after = BLOCKS; ; ) {
     const rows = await store.list(BLOCKS, { after, limit: PAGE })
@@ -82,9 +86,9 @@ const PAGE = 200
 const MOST_BREAKS = 20
 
 class Walk {
-  readonly #keys: ReadonlyMap<string, LinkKey>
-  readonly #today: LinkKey | undefined
-  readonly #head: Head | undefined
+  readonly #keys: ReadonlyMap<string, ChainKey>
+  readonly #today: ChainKey | undefined
+  readonly #head: ChainHead | undefined
   readonly #checkpoint: Checkpoint | undefined
   readonly #anchor: string | undefined
   /** The first few. */
@@ -100,8 +104,8 @@ class Walk {
   #isRemovalConfirmed = false
 
   constructor(
-    keys: readonly LinkKey[],
-    head: Head | undefined,
+    keys: readonly ChainKey[],
+    head: ChainHead | undefined,
     checkpoint: Checkpoint | undefined,
     anchor: string | undefined,
   ) {
@@ -126,7 +130,7 @@ class Walk {
     this.#follow({ ...value, first })
   }
 
-  end(): Verdict {
+  end(): Verification {
     this.#judgeHead()
     this.#judgeRemoval()
     if (this.#anchor !== undefined && this.#anchoredAt === undefined) {
@@ -178,7 +182,7 @@ class Walk {
     }
     if (block.key !== undefined) this.#keyedFrom ??= block.first
     return block.lines.reduce((previous, line, index) => {
-      const linked = linkOf(key, previous, block.first + index, line)
+      const linked = chainHashOf(key, previous, block.first + index, line)
       if (linked === this.#anchor) this.#anchoredAt = block.first + index
       return linked
     }, block.previous)
@@ -237,7 +241,7 @@ class Walk {
 /** What retention writes down before it removes anything. */
 export const REMOVED = 'admin.audit-removed'
 
-function isSealed(key: LinkKey, { count, hash, seal }: Head): boolean {
+function isSealed(key: ChainKey, { count, hash, seal }: ChainHead): boolean {
   return seal !== undefined && isSameHash(seal, sealOf(key, count, hash))
 }
 

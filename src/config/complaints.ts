@@ -1,7 +1,7 @@
 import { nearest } from './nearest.js'
 import { type Path, quote } from './problem.js'
 import { homesOf, keysOf, noteOf, schemaAt, wordsOf } from './schema-walk.js'
-import type { Place } from './source.js'
+import type { Place } from './source/source.js'
 
 /** What a checked value got wrong, before it has a place in the file. */
 export interface Complaint {
@@ -67,7 +67,7 @@ export function complaintsFor(
     typeof value === 'string' && mayQuote(path)
       ? nearest(value, Array.isArray(known) ? known.map(String) : words)
       : undefined
-  const message = messageFor(issue, value, words.length > 0, mayQuote(path))
+  const message = unitMissing(here, value) ?? messageFor(issue, value, words.length > 0, mayQuote(path))
   const isForm = issue.code !== 'invalid_type' && issue.code !== 'invalid_union'
   return [{ ...common, message, isForm, ...(near !== undefined && { suggestion: near }) }]
 }
@@ -117,6 +117,14 @@ const kinds: Readonly<Record<string, string>> = {
   array: 'a list',
   object: 'keys and values',
   record: 'keys and values',
+}
+
+/** A number where a length of time belongs says nothing yet. */
+function unitMissing(schema: unknown, value: unknown): string | undefined {
+  const units = noteOf(schema, 'units')
+  if (!Array.isArray(units) || !Number.isInteger(Number(value)) || !/^\d{1,9}$/.test(String(value))) return undefined
+  const ways = units.map((unit) => `${value}${unit}`)
+  return `is ${value} of what? Write ${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}`
 }
 
 function messageFor(issue: SchemaIssue, value: unknown, isWord: boolean, mayQuote: boolean): string {

@@ -7,7 +7,7 @@ export function configSchema(): object {
     io: 'input',
     override({ jsonSchema }) {
       // What complaints say and what the plugin host looks for is nothing editors know.
-      for (const note of ['accepts', 'known', 'pluginKind', 'filePath', 'isSpread']) delete jsonSchema[note]
+      for (const note of ['accepts', 'known', 'pluginKind', 'filePath', 'isSpread', 'units']) delete jsonSchema[note]
     },
   })
   return { ...schema, title: 'Configuration of Gatelodge' }

@@ -14,6 +14,13 @@ export function nearest(written: string, names: Iterable<string>): string | unde
   return best
 }
 
+/** The name that only case, `-` and `_` tell from what is written; `undefined` where there is none. */
+export function sameName(written: string, names: Iterable<string>): string | undefined {
+  const folded = fold(written)
+  for (const name of names) if (fold(name) === folded) return name
+  return undefined
+}
+
 function fold(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, '')
 }

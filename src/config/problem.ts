@@ -59,3 +59,12 @@ export function formatProblem(problem: ConfigProblem): string {
 export function sortProblems(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return [...problems].sort((a, b) => a.line - b.line || a.column - b.column || (a.message < b.message ? -1 : 1))
 }
+
+/** All problems and how many there are, as `check` and `start` print them. */
+export function formatProblems(file: string, problems: readonly ConfigProblem[]): string {
+  return `${problems.map(formatProblem).join('\n\n')}\n\n${file}: ${count(problems.length, 'mistake')}\n`
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

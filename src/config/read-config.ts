@@ -1,12 +1,15 @@
 import { dirname, resolve } from 'node:path'
 import type { Json } from '../contracts.js'
+import { paletteOf } from './checks/brand-colors.js'
+import { checkTogether } from './checks/cross-checks.js'
+import { signInAt } from './checks/sign-in.js'
 import { type Complaint, complaintsFor, placeAt } from './complaints.js'
-import { checkTogether } from './cross-checks.js'
-import { Locator } from './locator.js'
 import { type ConfigProblem, formatPath, type Path, sortProblems } from './problem.js'
-import { readText } from './read-text.js'
+import { setByProfile, withProfile } from './profile.js'
 import { type Config, runtimeKeys, type Settings, settingsSchema } from './schema.js'
-import { type Place, readSource } from './source.js'
+import { Locator } from './source/locator.js'
+import { readText } from './source/read-text.js'
+import { type Place, readSource, type SourceFault } from './source/source.js'
 
 /** A file that was read: the configuration if it is right, the problems if not, and the means to say more about it. */
 export interface ReadConfig {
@@ -28,7 +31,9 @@ export function readConfig(file: string, env: NodeJS.ProcessEnv): ReadConfig {
     return { ...nothing, problems: [{ file, line: 1, column: 1, path: '', message: read.message }] }
   const source = readSource(read.text, env, baseDirectory)
   const locator = new Locator(file, source)
-  const faults = source.faults.map((fault) => locator.problemAt(fault.span, fault.path, fault))
+  const faults = source.faults.map((fault) =>
+    locator.problemAt(fault.span, fault.path, isKeyMissing(fault) ? { ...fault, accepted: keyWanted } : fault),
+  )
   const { root } = source
   if (!root) return { ...nothing, problems: sortProblems(faults) }
   const { settings, complaints } = checkValue(root, locator, baseDirectory)
@@ -38,12 +43,20 @@ export function readConfig(file: string, env: NodeJS.ProcessEnv): ReadConfig {
   return { config, problems, root, locator, baseDirectory }
 }
 
+/** Without it nothing that is sealed opens: a new one in its place would not help. */
+const keyWanted =
+  'the key that the store was sealed with: put that file back; for a store with nothing in it, gatelodge keys new makes one'
+
+function isKeyMissing({ path, message }: SourceFault): boolean {
+  return path[0] === 'secrets' && message.endsWith('does not exist')
+}
+
 function checkValue(root: Place, locator: Locator, baseDirectory: string) {
   const valueAt = (path: Path) => {
     const { place, depth } = placeAt(root, path)
     return depth === path.length ? place.value : undefined
   }
-  const checked = settingsSchema.safeParse(root.value)
+  const checked = settingsSchema.safeParse(withProfile(root.value))
   const complaints = (checked.error?.issues ?? []).flatMap((issue) =>
     complaintsFor({ ...issue }, settingsSchema, valueAt, (path) => locator.mayQuote(path)),
   )
@@ -66,13 +79,28 @@ export function withoutConsequences(complaints: readonly Complaint[], root: Plac
 }
 
 function finish(settings: Settings, root: Place, locator: Locator, file: string, baseDirectory: string): Config {
-  const { templates, publicUrl, ...rest } = settings
+  const { templates, publicUrl, profile, secrets, brand, ...rest } = settings
+  const keyFile = locator.fileOf(['secrets', 'key'])
   return freeze({
     ...rest,
+    name: brand.name ?? rest.name,
+    brand: {
+      ...brand,
+      ...(brand.logo !== undefined && { logo: resolve(baseDirectory, brand.logo) }),
+      ...(brand.color !== undefined && { palette: paletteOf(brand.color) }),
+      line: locator.lineOf(['brand']),
+    },
+    secrets: { ...secrets, ...(keyFile !== undefined && { keyFile: resolve(baseDirectory, keyFile) }) },
     ...(templates !== undefined && { templates: resolve(baseDirectory, templates) }),
+    ...(profile !== undefined && {
+      profile: { name: profile, sets: setByProfile(root.value), line: locator.lineOf(['profile']) },
+    }),
+    trustedProxiesLine: locator.lineOf(['trustedProxies']),
+    signIn: { ...settings.signIn, at: signInAt(settings) },
     publicUrl: publicUrl ?? `http://localhost:${settings.listen.port}`,
-    sites: settings.sites.map(({ upstreamTls: { ca, ...tls }, ...site }, index) => ({
+    sites: settings.sites.map(({ upstreamTls: { ca, ...tls }, icon, ...site }, index) => ({
       ...site,
+      ...(icon !== undefined && { icon: resolve(baseDirectory, icon) }),
       line: locator.lineOf(['sites', index]),
       upstreamTls: { ...tls, ...(ca !== undefined && { ca: resolve(baseDirectory, ca) }) },
       networks: site.networks.map((network, at) => ({

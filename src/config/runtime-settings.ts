@@ -1,13 +1,16 @@
 import type { z } from 'zod'
 import type { Json } from '../contracts.js'
+import { checkTogether } from './checks/cross-checks.js'
+import { entriesOf } from './checks/raw-values.js'
 import { complaintsFor, placeAt } from './complaints.js'
-import { checkTogether } from './cross-checks.js'
-import { Locator } from './locator.js'
+import { durationText } from './duration-text.js'
 import { nearest } from './nearest.js'
 import { type ConfigProblem, formatPath, formatProblem, type Path } from './problem.js'
+import type { ProfileName } from './profile.js'
 import { type Config, type RuntimeKey, runtimeKeys, settingsSchema } from './schema.js'
 import { schemaAt } from './schema-walk.js'
-import { readSource } from './source.js'
+import { Locator } from './source/locator.js'
+import { readSource } from './source/source.js'
 
 /** A mistake in a value, with all of it in lines of text. */
 export interface ValueProblem extends Omit<ConfigProblem, 'file' | 'line' | 'column' | 'source'> {
@@ -19,7 +22,8 @@ export function settingForms({
   settings,
   session,
   secondFactor,
-}: Pick<Config, 'settings' | 'session' | 'secondFactor'>) {
+  profile,
+}: Pick<Config, 'settings' | 'session' | 'secondFactor' | 'profile'>) {
   const { durationSeconds, idleSeconds } = session
   // Where the file leaves a key out, what its default is in the words of the file.
   const defaults: Readonly<Record<RuntimeKey, Json>> = {
@@ -37,28 +41,19 @@ export function settingForms({
       if (written === undefined) return { value: defaults[key], origin: 'default' as const, locked }
       return { ...written, origin: 'yaml' as const, locked }
     },
-    read: readSetting,
+    read: (key: RuntimeKey, text: string) => readSetting(key, text, profile?.name),
     nearest: (key: string) => runtimeKeys.find((one) => one === nearest(key, runtimeKeys)),
   }
 }
 
-/** Seconds as the file would have them. */
-export function durationText(seconds: number): string {
-  const [unit, length] = units.find(([, size]) => seconds % size === 0) ?? ['s', 1]
-  return `${seconds / length}${unit}`
-}
-
-const units = [
-  ['d', 86_400],
-  ['h', 3600],
-  ['m', 60],
-  ['s', 1],
-] as const
-
-/** A value in YAML, checked as if it stood in the file under its key. Nothing is filled in from outside. */
+/**
+ * A value in YAML, checked as if it stood in the file under its key, also that it is not weaker than the profile of the
+ * file. Nothing is filled in from outside.
+ */
 export function readSetting(
   key: RuntimeKey,
   text: string,
+  profile?: ProfileName,
 ): { readonly written: Json; readonly value: unknown } | { readonly problems: readonly ValueProblem[] } {
   // Whoever may change a setting need not be somebody who may read the environment and the files of this machine.
   if (text.includes('${'))
@@ -82,7 +77,7 @@ export function readSetting(
   const issues = (checked.error?.issues ?? []).map((issue) => ({ ...issue, path: [...path, ...issue.path] }))
   const complaints = [
     ...issues.flatMap((issue) => complaintsFor(issue, settingsSchema, valueAt, (at) => locator.mayQuote(at))),
-    ...checkTogether(root.value, '/', (at) => locator.lineOf(at) - path.length).filter(
+    ...checkTogether({ ...entriesOf(root.value), profile }, '/', (at) => locator.lineOf(at) - path.length).filter(
       (complaint) => complaint.path[0] === path[0],
     ),
   ]

@@ -1,6 +1,7 @@
 import { domainToASCII } from 'node:url'
 import { z } from 'zod'
-import { findPatternProblem } from '../access/path-pattern.js'
+import { findPatternProblem } from '../access/targets/path-pattern.js'
+import { MasterKey } from '../secrets/master-key.js'
 
 /**
  * The smallest parts of the configuration: one schema for each kind of value, from the text in YAML to what the rest of
@@ -42,12 +43,25 @@ function text<Output>(parse: (value: string, refuse: Refuse) => Output | undefin
 /** For editors: they see `${NAME}` where we see what it stands for. */
 const referencePattern = '\\$\\{.+\\}'
 const durationPattern = '^[0-9]+[smhd]$'
+/** What a number alone is most likely meant in. */
+const durationUnits = ['m', 'h', 'd']
 const durationAccepts = 'a whole number and a unit, as in 30s, 5m, 12h or 90d'
+
+/** Keys as a key file has them, kept as text. */
+export function masterKeys() {
+  return text((value, refuse) => {
+    const read = MasterKey.read(value)
+    return 'fault' in read ? refuse(read.fault) : value
+  }).meta({
+    accepts: '32 random bytes as base64 or hexadecimal, as in "${file:./gatelodge.key}": gatelodge keys new makes them',
+  })
+}
 
 /** Seconds. */
 export function duration() {
   return text((value, refuse) => parseDuration(value) ?? refuse('is not a duration')).meta({
     accepts: durationAccepts,
+    units: durationUnits,
     pattern: `${durationPattern}|${referencePattern}`,
   })
 }
@@ -62,7 +76,11 @@ export function durationOrOff() {
       if (seconds === undefined) context.issues.push({ code: 'custom', message: 'is not a duration', input: value })
       return seconds
     })
-    .meta({ accepts: `${durationAccepts}; or off`, pattern: `^off$|${durationPattern}|${referencePattern}` })
+    .meta({
+      accepts: `${durationAccepts}; or off`,
+      units: durationUnits,
+      pattern: `^off$|${durationPattern}|${referencePattern}`,
+    })
 }
 
 /** A number of requests in a span of time, or `undefined` for `off`. */
@@ -179,13 +197,11 @@ export function hostName() {
   }).meta({ accepts: 'a host name without scheme, port or path, as in crm.example.com' })
 }
 
-const segment = "[A-Za-z0-9._~!$&'()+,;=:@-]+"
-
 /** The path prefix of a site: `/`, or segments without a slash at the end. */
 export function pathPrefix() {
   return text((value, refuse) => {
     const trimmed = value.length > 1 ? value.replace(/\/$/, '') : value
-    if (!new RegExp(`^(/|(/${segment})+)$`).test(trimmed)) return refuse('is not a path')
+    if (!/^(\/|(\/[A-Za-z0-9._~!$&'()+,;=:@-]+)+)$/.test(trimmed)) return refuse('is not a path')
     return hasDotSegment(trimmed) ? refuse('has a . or .. segment') : trimmed
   }).meta({ accepts: 'a path of whole segments, as in / or /crm' })
 }

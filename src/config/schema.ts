@@ -1,6 +1,9 @@
 import { z } from 'zod'
-import { filePath, type Json, pluginReference } from '../contracts.js'
+import { type Json, pluginReference } from '../contracts.js'
+import { filePath } from '../plugin-kit.js'
 import { addressRange } from './address-range.js'
+import type { BrandPalette } from './checks/brand-colors.js'
+import { type ProfileName, profiles } from './profile.js'
 import {
   duration,
   durationOrOff,
@@ -9,6 +12,7 @@ import {
   httpMethod,
   line,
   listenAddress,
+  masterKeys,
   ownPrefix,
   pathPattern,
   pathPrefix,
@@ -48,6 +52,10 @@ export const ruleSchema = z
       .enum(['pass'])
       .exactOptional()
       .describe('Lets the OPTIONS requests through by which browsers ask before they call from another origin (CORS).'),
+    proof: z
+      .enum(['passkey'])
+      .exactOptional()
+      .describe('passkey: both proofs, and one of them a passkey or security key, which no false page can ask for.'),
     reauthenticate: duration().exactOptional().describe('How fresh the second factor must be here.'),
   })
   .transform(({ reauthenticate, ...rest }): typeof rest & { reauthenticateSeconds?: number } =>
@@ -67,7 +75,10 @@ const siteTimeouts = z
   }))
 
 const siteLimits = z.strictObject({
-  connections: wholeNumber(1, 100_000).default(256).describe('Connections to the upstream at once.'),
+  connections: wholeNumber(1, 100_000).default(256).describe('Requests to the upstream at once, and connections.'),
+  eventStreams: wholeNumber(0, 1_000_000)
+    .default(1_000)
+    .describe('Answers without an end at once (server-sent events, camera pictures), beside those connections.'),
   webSockets: wholeNumber(0, 1_000_000).default(1_000).describe('Open WebSockets at once.'),
   uploadRate: z
     .union([z.literal('off'), wholeNumber(1, 1_000_000_000)])
@@ -119,8 +130,26 @@ const assertionKeys = z
   })
   .transform(({ rotate }) => ({ rotateSeconds: rotate }))
 
+const spelling = (what: string) => z.enum(['refuse', 'pass']).default('refuse').describe(what)
+
+const paths = z.strictObject({
+  case: z
+    .enum(['any', 'exact'])
+    .default('any')
+    .describe('exact: the application tells upper and lower case apart; any: it may not, so rules hold for both.'),
+  encodedSlash: spelling('%2F in a path, as in /@scope%2fname.'),
+  emptySegment: spelling('Two slashes in a row, as in /a//b.'),
+  backslash: spelling('A backslash in a path, also as %5C.'),
+  doubleEscape: spelling('What is still an escape when it was decoded, as in /50%2520off.'),
+})
+
 const site = z.strictObject({
   host: hostName().exactOptional().describe('The host this site answers to; any host when left out.'),
+  name: line(60).exactOptional().describe('What people know the application as; its host when left out.'),
+  icon: filePath()
+    .exactOptional()
+    .describe('Its picture on the page of applications: an SVG, PNG, WebP or JPEG file of at most 128 KiB.'),
+  listed: flag().default(true).describe('Whether the page of applications shows it to those who may open it.'),
   path: pathPrefix().prefault('/').describe('The path this site starts at; the longest that fits wins.'),
   upstream: upstreamUrl().describe('The application behind the gate; none where another proxy asks by forward-auth.'),
   upstreamTls: z
@@ -136,7 +165,41 @@ const site = z.strictObject({
     .union([z.enum(identityWords), identity])
     .default('remote-user')
     .describe('How the application is told who is there: a header preset, or headers, assertion and basic.'),
+  signOut: z
+    .array(pathPattern())
+    .min(1)
+    .max(100)
+    .exactOptional()
+    .describe('Paths of the application’s own sign-out: who opens one is signed out of the gateway, too, everywhere.'),
+  crossSitePosts: z
+    .array(pathPattern())
+    .min(1)
+    .max(100)
+    .exactOptional()
+    .describe(
+      'Paths that forms of other sites are sent to, as answers of a payment or SAML; they come with the session.',
+    ),
+  rewriteDestination: flag()
+    .exactOptional()
+    .describe(
+      'Whether Destination and If of WebDAV name the address the application knows; where it needs that when left out.',
+    ),
   preserveHost: flag().default(true).describe('Whether the application sees the Host the client sent.'),
+  cache: z
+    .enum(['private', 'no-store', 'as-is'])
+    .default('private')
+    .describe(
+      'What of its answers to people who are signed in may be kept: private where it says nothing, or nothing.',
+    ),
+  lenient: flag()
+    .default(false)
+    .describe(
+      'Whether answers may be written as old devices do: LF alone, folded lines, the same length twice, 1.0 with chunks.',
+    ),
+  serviceWorkers: z
+    .enum(['refuse', 'allow'])
+    .default('refuse')
+    .describe('Whether service workers of the application may control the paths of the gateway’s own pages.'),
   timeouts: siteTimeouts.prefault({}).describe('How long the upstream may take.'),
   limits: siteLimits.prefault({}).describe('How much may be under way at once.'),
   networks: z
@@ -147,6 +210,7 @@ const site = z.strictObject({
   enforce: flag()
     .default(true)
     .describe('Whether requests that may not pass are stopped; false: they are only written down.'),
+  paths: paths.prefault({}).describe('What the application makes of paths that can be read in more than one way.'),
   rules: z.array(ruleSchema).max(2_000).default([]).describe('The first that fits decides; signed-in where none does.'),
 })
 
@@ -186,6 +250,13 @@ const secondFactor = z.strictObject({
     .describe('The methods users may enrol, each with the options of its plugin.'),
 })
 
+const administration = z.strictObject({
+  secondFactor: z
+    .enum(['required', 'when-enabled'])
+    .default('required')
+    .describe('Whether owners and support set a second factor up before the desk opens to them.'),
+})
+
 const amount = () => z.number().min(0).max(1_000).meta({ accepts: 'an amount of money, as in 0.04' })
 
 const price = z.strictObject({
@@ -218,6 +289,17 @@ const sending = z
     linksPerHour: wholeNumber(1, 1_000).default(3).describe('Links to one account in an hour.'),
     smsPerDay: wholeNumber(0, 10_000_000).default(500).describe('Text messages of the whole installation in a day.'),
     mailPerDay: wholeNumber(0, 10_000_000).default(5_000).describe('Mails of the whole installation in a day.'),
+    unproven: z
+      .strictObject({
+        networkPerHour: wholeNumber(1, 100_000)
+          .default(20)
+          .describe('Mails asked for from one network in an hour; fewer, the more of the day is used up.'),
+        perDay: wholeNumber(0, 10_000_000)
+          .default(1_000)
+          .describe('Mails asked for in any 24 hours, of the whole installation. Codes have nothing to do with it.'),
+      })
+      .prefault({})
+      .describe('What anybody may ask for without a proof: help with signing in, and links in place of the password.'),
     price: price.exactOptional().describe('What messages cost, for the desk; left out: they are counted alone.'),
   })
   .transform(({ wait, ...rest }) => ({ waitSeconds: wait, ...rest }))
@@ -226,18 +308,52 @@ const session = z
   .strictObject({
     duration: duration().prefault('90d').describe('How long a session lives; existing ones follow a change.'),
     idle: durationOrOff().prefault('off').describe('Ends a session that was not used for this long.'),
+    keep: z
+      .enum(['ask', 'always'])
+      .default('ask')
+      .describe(
+        'ask: without a tick a session ends with the browser, and after 12 hours without use; always: all live on.',
+      ),
     rememberDevice: durationOrOff()
       .prefault('30d')
-      .describe('How long "keep me signed in here" stands for the second factor.'),
+      .describe('How long a device may be remembered in place of the second factor, where people tick it.'),
   })
-  .transform(({ duration, idle, rememberDevice }) => ({
+  .transform(({ duration, idle, keep, rememberDevice }) => ({
+    keep,
     durationSeconds: duration,
     idleSeconds: idle,
     rememberDeviceSeconds: rememberDevice,
   }))
 
+const passwords = z.strictObject({
+  minimum: wholeNumber(8, 64)
+    .default(8)
+    .describe('Characters of a new password of somebody who needs a second factor.'),
+  minimumAlone: wholeNumber(8, 64)
+    .default(8)
+    .describe('Characters of a new password of anybody else, and of API accounts; never fewer than minimum.'),
+})
+
+const signIn = z.strictObject({
+  at: z
+    .enum(['portal', 'each-host'])
+    .exactOptional()
+    .describe(
+      'Where people sign in: once for every host, at the host of publicUrl (portal; the default where there are several), or each host for itself (each-host).',
+    ),
+  byEmail: flag()
+    .default(false)
+    .describe('Whether people may type their mail address for their username, where it belongs to one account.'),
+})
+
 const tokens = z.strictObject({
   rate: rateOrOff().prefault('off').describe('How often an app token may be used that has no rate of its own.'),
+  header: z
+    .string()
+    .regex(/^X-[A-Za-z0-9-]{1,60}$/i)
+    .meta({ accepts: 'the name of a header of your own, as in X-Gatelodge-Token' })
+    .default('X-Gatelodge-Token')
+    .describe('The header that app tokens may come in beside Authorization, which is then the application’s.'),
 })
 
 /** What may be changed while the gateway runs, by the names this file has for it. */
@@ -276,6 +392,10 @@ const limits = z
 
 const log = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least that is logged.'),
+  format: z
+    .enum(['auto', 'json', 'text'])
+    .default('auto')
+    .describe('One JSON object a line, or lines for people; auto: for people at a terminal, JSON everywhere else.'),
 })
 
 const metrics = z.strictObject({
@@ -305,6 +425,11 @@ const directory = z
       .describe(
         'What the ids of its users begin with, where two directories are of one kind; what `use` says otherwise.',
       ),
+    recheck: durationOrOff()
+      .transform((seconds) => seconds ?? ('off' as const))
+      .refine((seconds) => seconds === 'off' || seconds >= 60, 'must be a minute at least, or off')
+      .exactOptional()
+      .describe('How often it is asked whether users who are signed in are still there; 15m, and off for local.'),
   })
   .meta({ pluginKind: 'user-directories' })
 
@@ -338,9 +463,49 @@ const audit = z
   })
   .transform(({ keep, ...rest }) => ({ keptSeconds: keep, ...rest }))
 
+const secrets = z.strictObject({
+  key: masterKeys()
+    .exactOptional()
+    .describe(
+      'Seals secrets in the store, and backups; beside the data directory when left out. Of several lines the first seals.',
+    ),
+  oldKeys: z.array(masterKeys()).max(20).default([]).describe('Keys that sealed before, to open what they sealed.'),
+})
+
+const brand = z.strictObject({
+  name: line(60)
+    .exactOptional()
+    .describe('What users know this service as: the same as name at the top, and before it.'),
+  logo: filePath().exactOptional().describe('A picture beside the name, SVG, PNG, WebP or JPEG.'),
+  color: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/i)
+    .meta({ accepts: 'a colour as in "#14654d", in quotes: # begins a comment' })
+    .transform((color) => color.toLowerCase())
+    .exactOptional()
+    .describe('Of buttons and links; made darker, or lighter in the dark, where text in it could not be read.'),
+  support: line(200)
+    .refine((text) => isHelp(text))
+    .meta({ accepts: 'a mail address, a telephone number with its country code, or an https address' })
+    .exactOptional()
+    .describe('Where people find help, under every page of ours.'),
+})
+
+/** What a page can lead to: nothing else is put into a link. */
+function isHelp(text: string): boolean {
+  if (/^\+[\d ()-]{5,30}$/.test(text)) return true
+  if (/^[^\s@<>"']{1,64}@[^\s@<>"']{1,190}$/.test(text)) return true
+  return /^https:\/\/[^/\s]/i.test(text) && URL.canParse(text)
+}
+
 /** What YAML may say. The output still lacks line numbers and has paths as they were written. */
 export const settingsSchema = z.strictObject({
+  profile: z
+    .enum(profiles)
+    .exactOptional()
+    .describe('Sets what a standard asks for: aal2 is NIST SP 800-63B-4, AAL2. What is weaker is then refused.'),
   name: line(60).default('Gatelodge').describe('What users know this service as, on pages and in messages.'),
+  brand: brand.prefault({}).describe('Whose the pages are, beside the name.'),
   listen: listenAddress().prefault('127.0.0.1:8080').describe('Where the gateway listens, as host:port.'),
   workers: z
     .union([z.literal('auto'), z.int().min(1).max(64)])
@@ -357,8 +522,11 @@ export const settingsSchema = z.strictObject({
   sites: z.array(site).min(1).max(1_000).describe('The applications behind the gate.'),
   networks: z.array(network).max(1_000).default([]).describe('Client networks; the first that fits decides.'),
   secondFactor: secondFactor.prefault({}).describe('Who is asked for a second factor, and by which methods.'),
+  administration: administration.prefault({}).describe('What the desk of owners and support asks for.'),
   sending: sending.prefault({}).describe('How many codes, links and messages may be sent.'),
+  signIn: signIn.prefault({}).describe('Where people sign in.'),
   session: session.prefault({}).describe('How long people stay signed in.'),
+  passwords: passwords.prefault({}).describe('How long new passwords are at least.'),
   tokens: tokens.prefault({}).describe('App tokens of programs.'),
   users: z
     .union([directory, z.array(directory).min(1).max(16)])
@@ -368,6 +536,7 @@ export const settingsSchema = z.strictObject({
     ),
   mail: pluginReference('mail-transports').exactOptional().describe('How mail is sent.'),
   store: pluginReference('stores').prefault({ use: 'embedded' }).describe('Where sessions and accounts are kept.'),
+  secrets: secrets.prefault({}).describe('What secrets that have to be read again are sealed with.'),
   templates: filePath()
     .exactOptional()
     .describe('A directory whose files replace ours of the same name: pages/, mail/, sms/.'),
@@ -407,9 +576,23 @@ export type SiteConfig = DeepReadonly<Omit<SiteOutput, 'rules' | 'networks'>> &
 /** One entry of `networks`. */
 export type NetworkConfig = DeepReadonly<Settings['networks'][number]> & Placed
 /** The checked, frozen configuration. Durations are seconds, sizes as their names say, paths absolute. */
-export type Config = DeepReadonly<Omit<Settings, 'sites' | 'networks' | 'publicUrl' | 'settings'>> & {
+export type Config = DeepReadonly<
+  Omit<Settings, 'sites' | 'networks' | 'publicUrl' | 'settings' | 'profile' | 'secrets' | 'signIn' | 'brand'>
+> & {
+  /** The standard that the file is held to, and what that sets where the file says nothing, as in `session.idle: 1h`. */
+  readonly profile?: { readonly name: ProfileName; readonly sets: readonly string[] } & Placed
+  /** With the colours that are made of its one, and whether they are that one. */
+  readonly brand: DeepReadonly<Settings['brand']> & { readonly palette?: BrandPalette } & Placed
+  /** Where `trustedProxies` stands in the file, or would. */
+  readonly trustedProxiesLine: number
+  readonly secrets: DeepReadonly<Settings['secrets']> & {
+    /** Absolute path of the file that `key` was read from, where nothing but that file is in it. */
+    readonly keyFile?: string
+  }
   /** An origin. On a loopback listener without one, `http://localhost:<port>`, with port 0 as it was written. */
   readonly publicUrl: string
+  /** As written, or as it follows from the hosts there are. */
+  readonly signIn: { readonly at: 'portal' | 'each-host'; readonly byEmail: boolean }
   readonly sites: readonly SiteConfig[]
   readonly networks: readonly NetworkConfig[]
   readonly settings: {

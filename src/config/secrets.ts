@@ -1,7 +1,7 @@
 import { distance } from './nearest.js'
 
 const stems = ['password', 'passwd', 'passphrase', 'secret', 'token', 'credential', 'private', 'signature', 'bearer']
-const shortStems = ['pass', 'pwd', 'auth', 'apikey', 'key', 'pin', 'sid', 'salt', 'seed', 'cert', 'dsn', 'hmac']
+const shortStems = ['pass', 'pwd', 'auth', 'apikey', 'key', 'keys', 'pin', 'sid', 'salt', 'seed', 'cert', 'dsn', 'hmac']
 
 /** Whether a key sounds as if its value were a secret, also when the key is misspelt. */
 export function isSecretName(key: string): boolean {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { AssertionKeys } from '../identity/assertion-keys.js'
+import type { AssertionKeys } from '../identity/api-clients/assertion-keys.js'
 
 /**
  * The public keys of assertions (RFC 7517), for applications to fetch now and then. To be registered under the prefix.

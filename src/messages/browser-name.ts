@@ -1,5 +1,5 @@
 /** Tokens of `User-Agent`, the telling ones first: Chrome says Safari too, and everybody says Mozilla. */
-const browsers = [
+const knownBrowsers = [
   ['Edg', 'Edge'],
   ['OPR', 'Opera'],
   ['SamsungBrowser', 'Samsung Internet'],
@@ -25,7 +25,7 @@ const systems = [
  * stolen password writes it, and the mail that warns of it should not carry the thief's text.
  */
 export function browserName(userAgent: string): string {
-  const browser = browsers.find(([token]) => userAgent.includes(`${token}/`))?.[1] ?? 'An unknown browser'
+  const browser = knownBrowsers.find(([token]) => userAgent.includes(`${token}/`))?.[1] ?? 'An unknown browser'
   const system = systems.find(([token]) => userAgent.includes(token))?.[1]
   return system === undefined ? browser : `${browser} on ${system}`
 }

@@ -44,6 +44,8 @@ export class Delivery<Message> {
   #failedAt: number | undefined
   #downSince: number | undefined
   #reason: string | undefined
+  /** Of the failures in a row one was the provider's own limit: being left alone is then no failure of its either. */
+  #isOverQuota = false
 
   constructor(parts: {
     transport: (message: Message) => Promise<void>
@@ -97,6 +99,7 @@ export class Delivery<Message> {
       const retryAfterSeconds = Math.max(1, Math.ceil(rest / 1000))
       return new TransportError('unavailable', 'The provider failed repeatedly and is left alone', {
         retryAfterSeconds,
+        isOverQuota: this.#isOverQuota,
       })
     }
     this.#probing = true
@@ -120,7 +123,7 @@ export class Delivery<Message> {
       this.#failedAt = this.#now()
       this.#reason = failure.message
       if (failure.reason === 'refused') this.#answered()
-      else this.#failed()
+      else this.#failed(failure)
       return failure
     }
   }
@@ -128,14 +131,16 @@ export class Delivery<Message> {
   /** A provider that refuses one message is well. */
   #answered(): void {
     this.#failuresInARow = 0
+    this.#isOverQuota = false
     if (this.#closedUntil === undefined) return
     this.#closedUntil = undefined
     this.#downSince = undefined
     this.#changed('up')
   }
 
-  #failed(): void {
+  #failed({ isOverQuota }: TransportError): void {
     this.#failuresInARow += 1
+    this.#isOverQuota ||= isOverQuota
     if (this.#failuresInARow < this.#settings.failures) return
     const wasOpen = this.#closedUntil === undefined
     this.#closedUntil = this.#now() + this.#settings.rest

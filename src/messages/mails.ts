@@ -21,11 +21,17 @@ export interface Mails {
   'factor-added': { readonly method: string }
   'factor-removed': { readonly method: string }
   'factor-reset': Record<never, never>
+  /** `name`: what the user calls the passkey that may have a second copy. */
+  'factor-copied': { readonly name: string }
   'password-changed': Record<never, never>
   'contact-changed': { readonly what: string }
   'account-changed': { readonly what: string }
   'new-device': Record<never, never>
   'many-failures': { readonly count: number }
+  /** `help`: where a login link can be asked for, which ends the lock. */
+  'password-locked': { readonly help: string }
+  /** The password was right and the codes after it were not. `minutes`: until codes are judged again. */
+  'password-known': { readonly count: number; readonly minutes: number }
   /** To owners: what happened since the last one of this kind. */
   'owner-alert': {
     readonly title: string

@@ -12,11 +12,12 @@ import {
 } from '../contracts.js'
 import { Delivery, type DeliveryStanding } from './delivery.js'
 import type { MailName, Mails, Notice } from './mails.js'
-import { channelOf, mask } from './mask.js'
+import { type Channel, channelOf, mask } from './mask.js'
 import { Quota } from './quota.js'
 import { type Asker, codeLifetimeSeconds, type SecretToSend, type Sending, type Trouble } from './sending.js'
 import { type OverBudget, SendingBudget, type SendingLimits } from './sending-budget.js'
-import { type Circumstances, Wording, type WordingSettings } from './wording.js'
+import { UnprovenBudget } from './unproven-budget.js'
+import { type MessageCircumstances, Wording, type WordingSettings } from './wording.js'
 
 export interface MessagesSettings extends WordingSettings {
   /** Whether a code that cannot go by text message goes by mail. */
@@ -45,6 +46,8 @@ export class Messages {
   /** What happened in this process, for the metrics. */
   readonly counts = { sms: 0, email: 0, fallbacks: 0, failures: 0 }
   readonly budget: SendingBudget
+  /** For what nobody has proved anything for: asked where it is asked for, before anybody looks who it is about. */
+  readonly unproven: UnprovenBudget
   readonly #parts: Parts
   readonly #wording: Wording
   readonly #notices: Quota
@@ -59,6 +62,7 @@ export class Messages {
     this.#wording = new Wording(parts)
     this.#notices = new Quota(parts)
     this.budget = new SendingBudget({ ...parts, limits: settings.limits })
+    this.unproven = new UnprovenBudget({ ...parts, limits: settings.limits.unproven })
     for (const [use, factor] of factors) {
       if ('sends' in factor) this.#methods.set(use, { factor, way: this.#way(use, (message) => factor.send(message)) })
     }
@@ -93,8 +97,12 @@ export class Messages {
   }
 
   /**
-   * Sends a code or link by the method; a code that cannot go by text message goes by mail. What providers do is in the
-   * answer, never an exception.
+   * Sends a code or link by the method; a code whose text message the provider fails to take goes by mail, where
+   * `mayFallBack` lets it. What providers do is in the answer, never an exception.
+   *
+   * The attack: with the password and the mailbox but without the phone, asking for codes until a limit says no must not
+   * turn the second factor into a mail. So a limit (ours or the provider's own) and an address that is not served are no
+   * failures: nothing is sent.
    * @throws `store.unavailable`
    */
   async send(secret: SecretToSend): Promise<Sending> {
@@ -107,14 +115,15 @@ export class Messages {
     const problem = to === undefined ? 'no-address' : await this.#hand(secret, spends, way, to)
     if (problem === undefined) return this.#sent(secret, to ?? '')
     const isMail = to !== undefined && channelOf(to) === 'email'
-    const fallback = this.#parts.settings.fallback && secret.noFallback !== true
+    const fallback = this.#parts.settings.fallback && secret.mayFallBack === true && isFailure(problem)
     // A code that came by mail proves nothing about the number it was meant for.
     if (!fallback || isMail || purpose === 'enrolment' || code === undefined || this.#mail === undefined) {
       return this.#failed(secret, problem)
     }
     if (user.email === undefined) return this.#failed(secret, 'no-address')
-    const { path: _, ...codeAlone } = secret
-    const second = await this.#hand(codeAlone, 'code', this.#mail, user.email)
+    const { path: _, keep, ...codeAlone } = secret
+    const asFallback = keep === undefined ? {} : { keep: (via: Channel) => keep(via, true) }
+    const second = await this.#hand({ ...codeAlone, ...asFallback }, 'code', this.#mail, user.email)
     return second === undefined ? this.#sent(secret, user.email, trouble(problem)) : this.#failed(secret, second)
   }
 
@@ -160,13 +169,17 @@ export class Messages {
       readonly username?: string
       readonly client: Asker
       readonly values: Mails[Name]
+      /** Of an account whose mailbox was proved to be the asker's: not counted with what strangers ask for. */
+      readonly accountId?: string
       /** Called once it may be sent, before it is handed over. Not called where nothing is sent. */
       readonly keep?: () => Promise<void>
     },
   ): Promise<void> {
     await this.#quietly(name, async () => {
-      const { to, username = '', client, values, keep } = asked
-      const over = await this.budget.spend({ channel: 'email', purpose: 'help', to, network: client.network })
+      const { to, username = '', client, values, accountId, keep } = asked
+      const { network } = client
+      const whose = accountId === undefined ? { purpose: 'help' as const } : { purpose: 'link' as const, accountId }
+      const over = await this.budget.spend({ channel: 'email', ...whose, to, network })
       if (over !== undefined) return
       await keep?.()
       await this.#post(name, to, values, { username })
@@ -254,7 +267,7 @@ export class Messages {
     const over = await this.budget.spend({ channel: channelOf(to), purpose, accountId: secret.user.id, to, network })
     if (over !== undefined) return over
     const message = this.#wording.secret(secret, to)
-    await secret.keep?.(channelOf(to))
+    await secret.keep?.(channelOf(to), false)
     try {
       await this.#track(way.send(message))
       return undefined
@@ -288,7 +301,12 @@ export class Messages {
     return this.#parts.audit.record({ accountId: user.id, username: user.username, client, method, ...what })
   }
 
-  async #post<Name extends MailName>(name: Name, to: string, values: Mails[Name], about: Circumstances): Promise<void> {
+  async #post<Name extends MailName>(
+    name: Name,
+    to: string,
+    values: Mails[Name],
+    about: MessageCircumstances,
+  ): Promise<void> {
     if (this.#mail === undefined) throw new TransportError('refused', 'There is no `mail` in the configuration')
     await this.#mail.send({ to, ...this.#wording.mail(name, values, about) })
     this.counts.email += 1
@@ -331,7 +349,13 @@ export class Messages {
 
 function trouble(problem: Problem): Trouble {
   if (problem === 'no-address') return problem
-  return problem instanceof TransportError ? problem.reason : 'over-budget'
+  if (!(problem instanceof TransportError)) return 'over-budget'
+  return problem.isOverQuota ? 'provider-quota' : problem.reason
+}
+
+/** Whether the transport itself failed. A limit is none, whoever keeps it: a stranger can use it up. */
+function isFailure(problem: Problem): boolean {
+  return problem instanceof TransportError && !problem.isOverQuota
 }
 
 function refuseMethod(method: string): never {

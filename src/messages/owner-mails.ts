@@ -131,11 +131,17 @@ function kindOf({ event, outcome, details = {} }: AuditRecord): OwnerAlert | und
   if (event === 'dependency.down' || event === 'dependency.up') return 'dependencies'
   if (event === 'throttle.on') {
     if (details['channel'] !== undefined) return 'budgets'
+    if (details['until'] !== undefined) return 'lockouts'
     const seconds = details['seconds']
     return typeof seconds === 'number' && seconds >= LOCKOUT_SECONDS ? 'lockouts' : undefined
   }
   const isOwner = details['role'] === 'owner' || event === 'admin.owner-link' || ownersIn(details).length > 0
   return event.startsWith('admin.') && outcome === 'success' && isOwner ? 'owners' : undefined
+}
+
+function howLong({ until, seconds }: NonNullable<AuditRecord['details']>): string {
+  if (until !== undefined) return 'until a mailed link or support unlocks it'
+  return `for ${Math.round(Number(seconds) / 60)} minutes`
 }
 
 /** Those that came with an import. */
@@ -151,7 +157,7 @@ function sentence(
   const whose = username ?? (ownersIn(details).join(', ') || 'an unknown name')
   const author = by ?? (kind === 'policy' ? username : reason)
   const words: Readonly<Record<OwnerAlert, string>> = {
-    lockouts: `${whose}, for ${Math.round(Number(details['seconds']) / 60)} minutes (${details['budget']})${address ? `, from ${address}` : ''}`,
+    lockouts: `${whose}, ${howLong(details)} (${details['budget']})${address ? `, from ${address}` : ''}`,
     budgets: `${details['channel']}: ${reason}`,
     dependencies: `${details['dependency']} ${event === 'dependency.down' ? 'does not answer' : 'answers again'}`,
     owners: `${whose} (${event}${author ? `, ${author}` : ''})`,

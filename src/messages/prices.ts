@@ -66,7 +66,8 @@ export class Costs {
   }
 }
 
-const KEPT_SECONDS = 2 * 24 * 60 * 60
+/** As long as the messages of a day are counted. */
+const KEPT_SECONDS = 62 * 24 * 60 * 60
 
 function keyOf(day: string, country: string): string {
   return `sending/country/${day}/${country}`

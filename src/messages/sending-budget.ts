@@ -2,11 +2,15 @@ import { createHash } from 'node:crypto'
 import type { Audit } from '../audit/audit.js'
 import type { Logger, Store } from '../contracts.js'
 import type { Channel } from './mask.js'
+import { networkSteps } from './network-steps.js'
 import { Costs, type Money, type Prices } from './prices.js'
 import { Quota, type Window } from './quota.js'
+import type { UnprovenLimits } from './unproven-budget.js'
 
 const hour = 60 * 60
 const day = 24 * hour
+/** For whoever looks at two months of it; the limit asks for today alone. */
+const COUNTED_DAYS = 62
 
 /** How much may be sent, as `sending` in YAML says. */
 export interface SendingLimits {
@@ -19,6 +23,8 @@ export interface SendingLimits {
   readonly linksPerHour: number
   readonly smsPerDay: number
   readonly mailPerDay: number
+  /** For what nobody has proved anything for. */
+  readonly unproven: UnprovenLimits
   /** Left out: messages are counted, and nothing is said of money. */
   readonly price?: Prices | undefined
 }
@@ -31,7 +37,10 @@ export interface Spent {
   readonly cost?: Money
 }
 
-/** What a message is for. `help` is asked for by anybody, so it counts by address; the others belong to an account. */
+/**
+ * What a message is for. `help` is asked for by anybody: it counts by the address it goes to, and by network and day it was
+ * counted before, in the budget of what nobody proved anything for. The others belong to an account.
+ */
 export type Purpose = 'code' | 'link' | 'help'
 
 /** One message somebody wants sent. */
@@ -100,6 +109,7 @@ export class SendingBudget {
   async spend(spending: Spending): Promise<OverBudget | undefined> {
     const { store, now, limits } = this.#parts
     const { channel } = spending
+    if (spending.purpose === 'help') return this.#spendHelp(spending)
     const today = new Date(now()).toISOString().slice(0, 10)
     const untilMidnight = day - Math.floor((now() / 1000) % day)
     const full = `sending/full/${channel}/${today}`
@@ -115,7 +125,7 @@ export class SendingBudget {
       }
     }
     const perDay = channel === 'sms' ? limits.smsPerDay : limits.mailPerDay
-    if ((await store.increment(`sending/day/${channel}/${today}`, 2 * day)) <= perDay) {
+    if ((await store.increment(`sending/day/${channel}/${today}`, COUNTED_DAYS * day)) <= perDay) {
       if (channel === 'sms') await this.#costs?.noteText(spending.to, today)
       return undefined
     }
@@ -124,10 +134,24 @@ export class SendingBudget {
     return this.#refuse('day', untilMidnight)
   }
 
+  /** No stranger uses up what codes and security mails are sent from, and no code what a stranger may be helped with. */
+  async #spendHelp(spending: Spending): Promise<OverBudget | undefined> {
+    const own = this.#own(spending)
+    for (const { limit, key, windows } of spending.channel === 'sms' ? [own, this.#number(spending)] : [own]) {
+      const wait = await this.#quota.take(key, windows)
+      if (wait !== undefined) return this.#refuse(limit, wait)
+    }
+    return undefined
+  }
+
   /** What was sent today (UTC), what it costs, and what may be sent in a day. */
-  async today(): Promise<Record<Channel, Spent>> {
-    const { store, now, limits } = this.#parts
-    const day = new Date(now()).toISOString().slice(0, 10)
+  today(): Promise<Record<Channel, Spent>> {
+    return this.on(new Date(this.#parts.now()).toISOString().slice(0, 10))
+  }
+
+  /** @param day as in `2026-11-21` (UTC), of the last two months: longer ago nothing was sent, as far as is known */
+  async on(day: string): Promise<Record<Channel, Spent>> {
+    const { store, limits } = this.#parts
     const [sms, email] = await Promise.all(
       (['sms', 'email'] as const).map(async (channel) =>
         Number((await store.get(`sending/day/${channel}/${day}`)) ?? 0),
@@ -141,27 +165,34 @@ export class SendingBudget {
     }
   }
 
-  #quotas({ channel, purpose, accountId, to, network }: Spending): readonly Counted[] {
-    const { accountPerHour, accountPerDay, linksPerHour, numberPerHour, networkPerHour } = this.#parts.limits
-    const inAnHour = (count: number): Window => ({ seconds: hour, count })
+  #own({ channel, purpose, accountId, to }: Spending): Counted {
+    const { accountPerHour, accountPerDay, linksPerHour } = this.#parts.limits
     const codes = [inAnHour(accountPerHour), { seconds: day, count: accountPerDay }]
     const whose = accountId === undefined || purpose === 'help' ? `to/${hashed(to)}` : accountId
-    const own: Counted = {
+    return {
       limit: 'account',
       key: `sending/${purpose}/${channel}/${whose}`,
       windows: purpose === 'code' ? codes : [inAnHour(linksPerHour)],
     }
-    const number: Counted = {
-      limit: 'number',
-      key: `sending/number/${hashed(to)}`,
-      windows: [inAnHour(numberPerHour)],
-    }
-    const shared: Counted = {
-      limit: 'network',
-      key: `sending/network/${channel}/${network}`,
-      windows: [inAnHour(networkPerHour)],
-    }
-    return channel === 'sms' ? [own, number, shared] : [own, shared]
+  }
+
+  #number({ to }: Spending): Counted {
+    const windows = [inAnHour(this.#parts.limits.numberPerHour)]
+    return { limit: 'number', key: `sending/number/${hashed(to)}`, windows }
+  }
+
+  #quotas(spending: Spending): readonly Counted[] {
+    const { channel, network } = spending
+    const { networkPerHour } = this.#parts.limits
+    const own = this.#own(spending)
+    const shared = networkSteps(network).map(
+      (step): Counted => ({
+        limit: 'network',
+        key: `sending/network/${channel}/${step.network}`,
+        windows: [inAnHour(networkPerHour * step.times)],
+      }),
+    )
+    return channel === 'sms' ? [own, this.#number(spending), ...shared] : [own, ...shared]
   }
 
   #refuse(limit: Limit, retryAfterSeconds: number): OverBudget {
@@ -182,6 +213,10 @@ interface Counted {
   readonly limit: Limit
   readonly key: string
   readonly windows: readonly Window[]
+}
+
+function inAnHour(count: number): Window {
+  return { seconds: hour, count }
 }
 
 /** The store need not know whom we write to. */

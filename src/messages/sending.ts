@@ -32,13 +32,17 @@ export interface SecretToSend {
   readonly afterEnrolment?: boolean
   /** Asked for without any proof: limited by the mailbox, so that a stranger does not use up what the user may send. */
   readonly byAnybody?: boolean
-  /** Not by mail when it cannot go by text message. */
-  readonly noFallback?: boolean
+  /**
+   * By mail when the transport of the text message fails. For a sign-in that a code by mail is enough for, whether or not
+   * the user has set e-mail up; left out: never.
+   */
+  readonly mayFallBack?: boolean
   /**
    * Called once it may be sent, before it is handed over: the moment to keep its hash, and for what was sent before to die.
    * Called again when it goes another way. Not called where nothing is sent.
+   * @param isFallback it goes by mail in place of the method it was asked for
    */
-  readonly keep?: (via: Channel) => Promise<void>
+  readonly keep?: (via: Channel, isFallback: boolean) => Promise<void>
 }
 
 /** What became of it. */
@@ -58,4 +62,4 @@ export type Sending =
   | { readonly outcome: 'failed'; readonly reason: Trouble }
 
 /** Why a message did not go where it was meant to go. */
-export type Trouble = 'no-address' | 'over-budget' | TransportError['reason']
+export type Trouble = 'no-address' | 'over-budget' | 'provider-quota' | TransportError['reason']

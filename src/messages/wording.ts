@@ -8,7 +8,7 @@ import { sampleMails, sampleTextMessages } from './samples.js'
 import { type Asker, codeLifetimeSeconds, type SecretToSend } from './sending.js'
 
 /** What a mail is about, beside its own values. */
-export interface Circumstances {
+export interface MessageCircumstances {
   readonly username: string
   /** Path under the prefix of a link that ends the account's sessions. */
   readonly notMe?: string
@@ -60,7 +60,7 @@ export class Wording {
     return this.#public.origin + this.#settings.prefix + path
   }
 
-  mail<Name extends MailName>(name: Name, values: Mails[Name], about: Circumstances): MailWords {
+  mail<Name extends MailName>(name: Name, values: Mails[Name], about: MessageCircumstances): MailWords {
     const all = { ...values, ...this.#common(about) }
     const [first = '', ...rest] = this.#texts.fill(name, all).split('\n')
     const subject = /^Subject: +(\S.*)$/.exec(first)?.[1]
@@ -101,7 +101,7 @@ export class Wording {
     for (const name of texts) this.text(name, sampleTextMessages[name])
   }
 
-  #common({ username, notMe, client }: Circumstances): CommonValues {
+  #common({ username, notMe, client }: MessageCircumstances): CommonValues {
     const clock = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
     return {
       service: this.#settings.service,

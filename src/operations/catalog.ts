@@ -1,21 +1,22 @@
-import { searchAudit } from './audit.js'
-import { backupStore } from './backup.js'
-import { showDay } from './day.js'
+import { searchAudit } from './audit/audit.js'
+import { showDashboard } from './dashboard/dashboard.js'
+import { ownerLink } from './installation/owner-link.js'
+import { setupLink } from './installation/setup-link.js'
+import { explainRequest, listSites } from './installation/sites.js'
 import { listLocks, unlockNetwork, unlockUser } from './locks.js'
 import { sendTest, showSending } from './messages.js'
 import type { Operation } from './operation.js'
-import { ownerLink } from './owner-link.js'
 import { clearSessions, endSessions, listSessions } from './sessions.js'
 import { previewSetting, setSetting, showSettings, unsetSetting } from './settings.js'
-import { explainRequest, listSites } from './sites.js'
 import { issueToken, listTokens, revokeToken } from './tokens.js'
-import { exportUsers, importUsers } from './transfer.js'
+import { backupStore } from './transfer/backup.js'
+import { exportUsers, importUsers } from './transfer/transfer.js'
 import { approveFactor, listApprovals, refuseFactor } from './users/approval.js'
 import { changeUser } from './users/change.js'
-import { issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/help.js'
-import { listUsers, showUser, userActivity } from './users/look.js'
+import { activateUser, addUser, changeRole, deactivateUser } from './users/lifecycle.js'
 import { endExemption, exemptUser, limitAddresses, requireSecondFactor, switchMethods } from './users/policy.js'
-import { activateUser, addUser, changeRole, deactivateUser } from './users/standing.js'
+import { inviteUser, issueRecoveryCode, resetSecondFactor, sendLoginLink, sendMessage } from './users/recovery.js'
+import { listUsers, showUser, userActivity } from './users/show.js'
 
 /** Everything owners and support can do. What is not here cannot be done by any door. */
 export const operations: readonly Operation[] = [
@@ -34,6 +35,7 @@ export const operations: readonly Operation[] = [
   switchMethods,
   issueRecoveryCode,
   sendLoginLink,
+  inviteUser,
   sendMessage,
   resetSecondFactor,
   listApprovals,
@@ -46,12 +48,13 @@ export const operations: readonly Operation[] = [
   issueToken,
   revokeToken,
   ownerLink,
+  setupLink,
   showSettings,
   previewSetting,
   setSetting,
   unsetSetting,
   searchAudit,
-  showDay,
+  showDashboard,
   listLocks,
   unlockUser,
   unlockNetwork,

@@ -20,6 +20,17 @@ export function readWords(schema: z.ZodObject, words: Words): Readonly<Record<st
   return read
 }
 
+/**
+ * Lists that limit something, without the empty ones: a field left empty is no limit. Kept as a limit to nothing, it would
+ * refuse everything (a token good for no network opens nothing).
+ */
+export function withoutEmpty<Name extends string>(
+  lists: Readonly<Record<Name, readonly string[] | undefined>>,
+): { readonly [Key in Name]?: readonly string[] } {
+  const limits = Object.entries<readonly string[] | undefined>(lists).filter(([, list]) => list && list.length > 0)
+  return Object.fromEntries(limits) as { readonly [Key in Name]?: readonly string[] }
+}
+
 function wordAs(type: z.ZodType, word: string | readonly string[]): unknown {
   const { inner, mayBeLeftOut } = unwrapped(type)
   if (inner instanceof z.ZodArray) {

@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { Store } from '../contracts.js'
-import { Records } from '../identity/records.js'
-import { hashOf } from '../identity/secret.js'
+import { hashOf } from '../identity/store/random-token.js'
+import { Records } from '../identity/store/records.js'
+import { openBytes, sealBytes } from '../secrets/aead.js'
 
 /** What was answered, to be answered again. */
 export interface Kept {
@@ -56,7 +57,9 @@ export class Idempotency {
     if (before === undefined) return { turn: 'underway' }
     if (before.asked !== record.asked) return { turn: 'other' }
     if (before.sealed === undefined) return { turn: 'underway' }
-    return { turn: 'again', answer: JSON.parse(open(secret, id, before.sealed)) as Kept }
+    const answer = open(secret, id, before.sealed)
+    // What was changed in the store is no answer, and the work is not done a second time.
+    return answer === undefined ? { turn: 'other' } : { turn: 'again', answer: JSON.parse(answer) as Kept }
   }
 }
 
@@ -66,19 +69,15 @@ const KEPT_SECONDS = 24 * 60 * 60
 const WORKING_SECONDS = 60
 
 function seal(secret: string, id: string, text: string): string {
-  const nonce = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', keyOf(secret, id), nonce)
-  const bytes = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-  return Buffer.concat([nonce, cipher.getAuthTag(), bytes]).toString('base64url')
+  const { nonce, sealed } = sealBytes(keyOf(secret, id), Buffer.from(text), id)
+  return Buffer.concat([nonce, sealed]).toString('base64url')
 }
 
-function open(secret: string, id: string, sealed: string): string {
+function open(secret: string, id: string, sealed: string): string | undefined {
   const bytes = Buffer.from(sealed, 'base64url')
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(secret, id), bytes.subarray(0, 12), { authTagLength: 16 })
-  decipher.setAuthTag(bytes.subarray(12, 28))
-  return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
+  return openBytes(keyOf(secret, id), bytes.subarray(0, 12), bytes.subarray(12), id)?.toString('utf8')
 }
 
-function keyOf(secret: string, id: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, id, 'gatelodge idempotency', 32))
+function keyOf(secret: string, id: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', secret, id, 'gatelodge idempotency', 32)))
 }

@@ -10,7 +10,12 @@ const lock = z.object({
   id: z.string().optional().describe('Of the user.'),
   username: z.string().optional(),
   network: z.string().optional().describe('An IPv4 address, or a /64 of IPv6.'),
-  secondsLeft: z.int(),
+  secondsLeft: z
+    .int()
+    .optional()
+    .describe(
+      'Left out: after a hundred wrong passwords in a row, until the user opens a mailed link or support unlocks it.',
+    ),
 })
 
 export const listLocks = defineOperation({
@@ -20,12 +25,13 @@ export const listLocks = defineOperation({
   input: z.strictObject({}),
   output: z.object({ items: z.array(lock) }),
   doors: { page: '/locks', api: 'GET /locks', commandLine: 'locks list' },
-  async run({ rooms }) {
+  async run({ services }) {
     const items = await Promise.all(
-      (await rooms.locks.list()).map(async ({ retryAfterSeconds: secondsLeft, ...lock }) => {
+      (await services.locks.list()).map(async ({ retryAfterSeconds: secondsLeft, ...lock }) => {
         if (lock.kind === 'network') return { ...lock, secondsLeft }
         const { kind, accountId: id } = lock
-        return { kind, id, username: (await rooms.accounts.find(id))?.username ?? id, secondsLeft }
+        const username = (await services.accounts.find(id))?.username ?? id
+        return { kind, id, username, ...(secondsLeft === undefined ? {} : { secondsLeft }) }
       }),
     )
     return { items }
@@ -42,9 +48,9 @@ export const unlockUser = defineOperation({
   input: z.strictObject({ user: userName }),
   output: z.object({ username: z.string() }),
   doors: { page: '/locks', api: 'POST /users/{user}/unlock', commandLine: 'user unlock' },
-  async run({ rooms, target: { user }, write }) {
+  async run({ services, target: { user }, write }) {
     await write()
-    await rooms.locks.forgive(user.id, user.username)
+    await services.locks.forgive(user.id, user.username)
     return { username: user.username }
   },
 })
@@ -60,13 +66,13 @@ export const unlockNetwork = defineOperation({
   }),
   output: z.object({ network: z.string() }),
   doors: { page: '/locks', api: 'POST /locks/end', commandLine: 'locks end' },
-  async run({ rooms, input, write, fail }) {
+  async run({ services, input, write, fail }) {
     const { network } = input
     if (network !== 'unreadable' && parseAddress(network.replace(/\/64$/, '')) === undefined) {
       return refuse(`"${network}" is neither an address nor a /64 of IPv6.`)
     }
     await write({ details: { network } })
-    if (await rooms.locks.forgiveNetwork(network)) return { network }
+    if (await services.locks.forgiveNetwork(network)) return { network }
     await fail('not-locked')
     return refuse(`${network} is not locked.`)
   },

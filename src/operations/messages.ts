@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { SecondFactor } from '../contracts.js'
 import { defineOperation, refuse } from './operation.js'
 
-const money = z.object({ amount: z.number(), currency: z.string() })
+export const money = z.object({ amount: z.number(), currency: z.string() })
 
 export const spent = z.object({
   sent: z.int(),
@@ -21,7 +21,7 @@ export const showSending = defineOperation({
     api: 'GET /sending',
     commandLine: { none: 'The limits stand in the file, and what was sent in the metrics.' },
   },
-  run: ({ rooms }) => rooms.messages.budget.today(),
+  run: ({ services }) => services.messages.budget.today(),
 })
 
 export const sendTest = defineOperation({
@@ -36,16 +36,16 @@ export const sendTest = defineOperation({
     api: 'POST /sending/test',
     commandLine: { none: 'Nobody at the command line has an address it could go to; doctor asks the mail server.' },
   },
-  async run({ rooms, input: { channel }, by, write, fail }) {
+  async run({ services, input: { channel }, by, write, fail }) {
     await write({ details: { channel } })
-    const [user] = by.account === undefined ? [] : await rooms.directory.find({ id: by.account.id })
+    const [user] = by.account === undefined ? [] : await services.directory.find({ id: by.account.id })
     if (user === undefined) return refuse('Nobody here has an address it could go to.')
-    const factor = channel === 'sms' ? smsOf(rooms.secondFactors) : undefined
+    const factor = channel === 'sms' ? smsOf(services.secondFactors) : undefined
     const to = channel === 'sms' ? factor?.address(user) : user.email
     if (to === undefined)
       return refuse(`No ${channel === 'sms' ? 'number' : 'mail address'} of yours that it could go to is on file.`)
     const network = by.client?.network ?? 'unknown'
-    const over = await rooms.messages.budget.spend({ channel, purpose: 'code', accountId: user.id, to, network })
+    const over = await services.messages.budget.spend({ channel, purpose: 'code', accountId: user.id, to, network })
     if (over !== undefined) {
       await fail(`over-${over.limit}`)
       return refuse('A limit stops it. Try again later.', over.limit)
@@ -59,7 +59,7 @@ export const sendTest = defineOperation({
       return sent ? { channel, to } : refuse('The provider did not take it: see the log.')
     }
     const message = { title: 'Test message', text: 'Messages by this way arrive.', copies: [], user, path: '' }
-    const sent = await rooms.messages.supportMessage(message)
+    const sent = await services.messages.supportMessage(message)
     return sent.user ? { channel, to } : refuse('The mail server did not take it: see the log.')
   },
 })

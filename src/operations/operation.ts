@@ -1,16 +1,16 @@
 import { z } from 'zod'
-import type { User } from '../contracts.js'
 import { type ErrorCode, errors } from '../errors.js'
-import type { Account, Role } from '../identity/accounts.js'
-import type { ClientFacts } from '../identity/client-facts.js'
-import type { DeskRooms } from './rooms.js'
+import type { Account, Role } from '../identity/accounts/account.js'
+import type { AdminScope } from '../identity/api-clients/app-tokens.js'
+import type { ClientFacts } from '../identity/store/client-facts.js'
+import type { Services, Target } from './services.js'
 
 /** How an operation was asked for. */
-export type Door = 'page' | 'api' | 'command-line'
+export type EntryPoint = 'page' | 'api' | 'command-line'
 
 /** Who asks, as the door found out. */
 export interface Actor {
-  readonly door: Door
+  readonly door: EntryPoint
   /** What the door stands for: at the command line it is whoever runs the machine, so `owner`. */
   readonly role: Role
   /** Left out at the command line. */
@@ -18,13 +18,10 @@ export interface Actor {
   readonly client?: ClientFacts
   /** Whether both factors were proven a moment ago. A program and the command line have no such moment: always true there. */
   readonly isFresh: boolean
-}
-
-/** Whom an operation is about. */
-export interface Target {
-  readonly user: User
-  /** Left out for somebody the directory knows who never signed in here, where the operation only looks. */
-  readonly account?: Account
+  /** Every change has to be confirmed by a proof of its own, and this asking was not. */
+  readonly mustConfirm?: boolean
+  /** Of the token a program came with; left out where nobody came with a token: nothing is withheld. */
+  readonly adminScopes?: readonly AdminScope[] | undefined
 }
 
 /** Where an operation can be asked for; where a door makes no sense, the reason why. */
@@ -45,7 +42,7 @@ export interface Note {
 
 /** What an operation works with. */
 export interface Context<Input = unknown> {
-  readonly rooms: DeskRooms
+  readonly services: Services
   readonly input: Input
   readonly by: Actor
   /** Whom `input.user` names. @throws where the operation is about nobody */
@@ -79,7 +76,7 @@ export interface HandedFile {
   readonly name: string
   /** Of its content, as in `text/csv`. */
   readonly type: string
-  readonly content: AsyncIterable<string>
+  readonly content: AsyncIterable<string | Buffer>
 }
 
 export const handedFile = z.custom<HandedFile>((value) => typeof value === 'object' && value !== null)
@@ -94,8 +91,14 @@ export interface Operation<Input extends z.ZodObject = z.ZodObject, Output exten
   readonly may: 'support' | 'owner'
   /** Only after both factors were proven a moment ago. */
   readonly fresh?: true
+  /** Whether this input changes nothing, as a dry run. */
+  looksOnly?(input: z.output<Input>): boolean
+  /** A program needs a token with this scope. */
+  readonly scope?: AdminScope
   /** Not for one's own account: nobody lets himself in another way. */
   readonly notSelf?: true
+  /** What it takes away, for whom, and whether it can be undone: people at a page are asked once whether they mean it. */
+  readonly consequence?: (whom: string) => string
   /** The event it leaves in the audit; left out where it only looks. */
   readonly event?: `admin.${string}` | 'policy.changed'
   /** The room it runs over writes that entry, and before anything is done. */
@@ -124,14 +127,14 @@ export class Refusal {
   /** For the person who asked. */
   readonly sentence: string
   /** By field, where the input is at fault. */
-  readonly faults: readonly Fault[]
+  readonly faults: readonly InputFault[]
   /** In a word, for programs, where there are several reasons. */
   readonly reason: string | undefined
 
   constructor(
     code: ErrorCode,
     sentence: string = errors[code].sentence,
-    { faults = [], reason }: { readonly faults?: readonly Fault[]; readonly reason?: string } = {},
+    { faults = [], reason }: { readonly faults?: readonly InputFault[]; readonly reason?: string } = {},
   ) {
     this.code = code
     this.sentence = sentence
@@ -140,7 +143,7 @@ export class Refusal {
   }
 }
 
-export interface Fault {
+export interface InputFault {
   /** Name of the field, as in `until`. */
   readonly field: string
   readonly sentence: string

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AddressRangeError, AddressRanges } from '../access/client-address.js'
-import type { OpenSession } from '../identity/sessions.js'
+import { hostsOf } from '../identity/sessions/branches.js'
+import type { OpenSession } from '../identity/sessions/sessions.js'
 import { type Context, defineOperation, Refusal, refuse } from './operation.js'
 import { userName } from './users/view.js'
 
@@ -11,6 +12,7 @@ export const sessionView = z.object({
   via: z.array(z.string()).describe('What it was opened with, in order.'),
   address: z.string(),
   site: z.string().optional(),
+  hosts: z.array(z.string()).describe('Hosts it was carried to from the portal, in the order it came there.'),
   userAgent: z.string(),
 })
 
@@ -25,9 +27,9 @@ export const listSessions = defineOperation({
   output: z.object({ items: z.array(sessionView) }),
   doors: { page: '/users/:user', api: 'GET /sessions', commandLine: 'sessions list' },
   async run(context) {
-    const { rooms, input } = context
+    const { services, input } = context
     const items: z.output<typeof sessionView>[] = []
-    for await (const open of rooms.sessions.list(input.user === undefined ? undefined : context.known.user.id)) {
+    for await (const open of services.sessions.list(input.user === undefined ? undefined : context.known.user.id)) {
       items.push(viewOf(open))
       if (items.length >= input.limit) break
     }
@@ -40,12 +42,14 @@ export const endSessions = defineOperation({
   summary: 'one user signs in again, everywhere: sessions, remembered devices, links that were sent',
   may: 'support',
   event: 'admin.sessions-ended',
+  consequence: (whom) =>
+    `${whom} is signed out in every browser and has to give password and code again; links that were sent no longer work.`,
   input: z.strictObject({ user: userName }),
   output: z.object({ username: z.string() }),
   doors: { page: '/users/:user', api: 'POST /users/{user}/end-sessions', commandLine: 'sessions end' },
-  async run({ rooms, target: { user }, by: { client }, write }) {
+  async run({ services, target: { user }, by: { client }, write }) {
     await write()
-    await rooms.sessions.endAll(user.id, client === undefined ? {} : { client })
+    await services.sessions.endAll(user.id, client === undefined ? {} : { client })
     return { username: user.username }
   },
 })
@@ -98,26 +102,26 @@ export const clearSessions = defineOperation({
 type ClearContext = Context<z.output<typeof clearInput>>
 type Cleared = z.output<typeof clearOutput>
 
-async function clearAll({ rooms, input: { devices, tokens }, by, write }: ClearContext): Promise<Cleared> {
+async function clearAll({ services, input: { devices, tokens }, by, write }: ClearContext): Promise<Cleared> {
   await write({ details: { scope: 'all', devices, tokens } })
   // First the devices: between the two nobody is to get in by one that is about to go.
-  if (devices) await rooms.devices.clear(by.client)
-  await rooms.sessions.clear(by.client)
-  if (tokens) await rooms.tokens.revokeAll(undefined, by.account?.username ?? by.door)
+  if (devices) await services.devices.clear(by.client)
+  await services.sessions.clear(by.client)
+  if (tokens) await services.tokens.revokeAll(undefined, by.account?.username ?? by.door)
   return { scope: 'all', devices, tokens }
 }
 
-async function clearOne({ rooms, input, target, by, write }: ClearContext): Promise<Cleared> {
+async function clearOne({ services, input, target, by, write }: ClearContext): Promise<Cleared> {
   const { devices, tokens } = input
   const { id, username } = target.user
   await write({ details: { scope: 'user', devices, tokens } })
-  if (devices) await rooms.devices.revokeAll(id, { client: by.client })
-  await rooms.sessions.clearOf(id)
-  if (tokens) await rooms.tokens.revokeAll(id, by.account?.username ?? by.door)
+  if (devices) await services.devices.revokeAll(id, { client: by.client })
+  await services.sessions.clearOf(id)
+  if (tokens) await services.tokens.revokeAll(id, by.account?.username ?? by.door)
   return { scope: username, devices, tokens }
 }
 
-async function clearSome({ rooms, input, write, fail }: ClearContext): Promise<Cleared | Refusal> {
+async function clearSome({ services, input, write, fail }: ClearContext): Promise<Cleared | Refusal> {
   const { group, site, network, olderThanDays, devices, tokens } = input
   if (network !== undefined && !isNetwork(network)) {
     const sentence = `"${network}" is not a network like 203.0.113.0/24`
@@ -130,9 +134,9 @@ async function clearSome({ rooms, input, write, fail }: ClearContext): Promise<C
     ...(network === undefined ? {} : { network }),
   }
   await write({ details: { ...parts, ...(olderThanDays === undefined ? {} : { olderThanDays }), devices } })
-  const begunBefore = olderThanDays === undefined ? undefined : rooms.now() - olderThanDays * day * 1000
+  const begunBefore = olderThanDays === undefined ? undefined : services.now() - olderThanDays * day * 1000
   const rule = { ...parts, ...(begunBefore === undefined ? {} : { begunBefore }) }
-  if (!(await rooms.sessions.clearSome(rule, { devices }))) {
+  if (!(await services.sessions.clearSome(rule, { devices }))) {
     await fail('too-many-rules')
     return refuse('Too many parts were cleared already: clear all sessions.')
   }
@@ -158,6 +162,7 @@ function viewOf({ session, account }: OpenSession): z.output<typeof sessionView>
     via: [...session.via],
     address: session.client,
     ...(session.site === undefined ? {} : { site: session.site }),
+    hosts: [...hostsOf(session.branches)],
     userAgent: session.userAgent,
   }
 }

@@ -1,9 +1,10 @@
-import { parse } from 'yaml'
 import { z } from 'zod'
-import { type Address, AddressRangeError, AddressRanges, parseAddress } from '../access/client-address.js'
-import type { SettingOutcome, SettingView } from '../identity/settings.js'
+import { parseAddress } from '../access/client-address.js'
+import { Networks } from '../access/networks.js'
+import { isAlive, type Session, type SessionSettings } from '../identity/sessions/session.js'
+import type { NetworkEntry, SettingOutcome, SettingRefusal, SettingView } from '../identity/store/settings.js'
 import { type Actor, defineOperation, Refusal, refuse } from './operation.js'
-import type { DeskRooms } from './rooms.js'
+import type { Services } from './services.js'
 
 const settingView = z.object({
   key: z.string(),
@@ -39,9 +40,9 @@ export const showSettings = defineOperation({
   input: z.strictObject({}),
   output: z.object({ items: z.array(settingView) }),
   doors: { page: '/settings', api: 'GET /settings', commandLine: 'settings show' },
-  async run({ rooms }) {
-    await rooms.settings.fresh()
-    return { items: rooms.settings.describe().map(viewOf) }
+  async run({ services }) {
+    await services.settings.fresh()
+    return { items: services.settings.describe().map(viewOf) }
   },
 })
 
@@ -55,8 +56,10 @@ export const setSetting = defineOperation({
   input: z.strictObject({ key, value }),
   output: settingChange,
   doors: { page: '/settings', api: 'PUT /settings/{key}', commandLine: 'settings set' },
-  async run({ rooms, input, by }) {
-    return (await lockOut(rooms, input, by)) ?? outcome(await rooms.settings.set(input.key, input.value, author(by)))
+  async run({ services, input, by }) {
+    return (
+      (await lockOut(services, input, by)) ?? outcome(await services.settings.set(input.key, input.value, author(by)))
+    )
   },
 })
 
@@ -70,10 +73,10 @@ export const unsetSetting = defineOperation({
   input: z.strictObject({ key }),
   output: settingChange,
   doors: { page: '/settings', api: 'DELETE /settings/{key}', commandLine: 'settings unset' },
-  async run({ rooms, input: { key }, by }) {
-    const inFile = rooms.settings.describe().find((setting) => setting.key === key)?.inFile
+  async run({ services, input: { key }, by }) {
+    const inFile = services.settings.describe().find((setting) => setting.key === key)?.inFile
     const then = inFile === undefined ? undefined : { key, value: JSON.stringify(inFile) }
-    return (then && (await lockOut(rooms, then, by))) ?? outcome(await rooms.settings.unset(key, author(by)))
+    return (then && (await lockOut(services, then, by))) ?? outcome(await services.settings.unset(key, author(by)))
   },
 })
 
@@ -87,7 +90,7 @@ const preview = z.object({
 
 export const previewSetting = defineOperation({
   name: 'settings.preview',
-  summary: 'whom a change of a setting would touch, among those that can be looked at quickly',
+  summary: 'whom a change of a setting would affect, among those that can be looked at quickly',
   may: 'owner',
   input: z.strictObject({ key, value }),
   output: preview,
@@ -96,11 +99,20 @@ export const previewSetting = defineOperation({
     api: 'GET /settings/{key}/preview',
     commandLine: 'settings preview',
   },
-  async run({ rooms, input: { key, value } }) {
-    if (key === 'secondFactor.required' || key === 'secondFactor.unenrolled') return withoutFactor(rooms)
-    if (key === 'session.duration' || key === 'session.idle') return endedBy(rooms, value)
-    if (key === 'networks') return barredBy(rooms, value)
-    return refuse(`There is no such setting: ${key}.`)
+  async run({ services, input: { key, value } }) {
+    const checked = services.settings.check(key, value)
+    if (checked.outcome === 'refused') return refusalOf(checked)
+    const { durationSeconds, idleSeconds } = services.settings
+    switch (checked.key) {
+      case 'session.duration':
+        return endedBy(services, { durationSeconds: checked.value as number, idleSeconds })
+      case 'session.idle':
+        return endedBy(services, { durationSeconds, idleSeconds: checked.value as number | undefined })
+      case 'networks':
+        return barredBy(services, checked.value as readonly NetworkEntry[])
+      default:
+        return withoutFactor(services)
+    }
   },
 })
 
@@ -110,7 +122,7 @@ export type Preview = z.output<typeof preview>
 const LOOKED = 2000
 const EXAMPLES = 20
 
-async function withoutFactor({ accounts }: DeskRooms): Promise<Preview> {
+async function withoutFactor({ accounts }: Services): Promise<Preview> {
   const page = await accounts.list({ limit: LOOKED + 1 })
   const looked = page.slice(0, LOOKED).filter(({ role, status }) => role !== 'api' && status === 'active')
   const affected = looked.filter(({ enrolled }) => enrolled.length === 0)
@@ -123,25 +135,23 @@ async function withoutFactor({ accounts }: DeskRooms): Promise<Preview> {
   }
 }
 
-async function endedBy(rooms: DeskRooms, value: string): Promise<Preview | Refusal> {
-  const seconds = durationOf(value)
-  if (seconds === undefined) return refuse(`"${value}" is no time: it is written as in 12h or 90d.`)
+/** By the evaluator of sessions itself, so that nothing is said here that is not so. */
+function endedBy(services: Services, then: SessionSettings): Promise<Preview> {
   const what = 'open sessions that would end at once'
-  return overSessions(rooms, what, ({ openedAt }) => rooms.now() >= openedAt + seconds * 1000)
+  return overSessions(services, what, (session) => !isAlive(session, then, services.now()))
 }
 
-async function barredBy(rooms: DeskRooms, value: string): Promise<Preview | Refusal> {
-  const networks = networksOf(value)
-  if (networks === undefined)
-    return refuse('This is no list of networks, as in [{ range: [10.0.0.0/8], access: deny }].')
+/** By the evaluator of the gate. */
+function barredBy(services: Services, list: readonly NetworkEntry[]): Promise<Preview> {
+  const networks = new Networks(list)
   const what = 'open sessions from where nothing could be reached any more'
-  return overSessions(rooms, what, ({ client }) => isBarred(networks, parseAddress(client)))
+  return overSessions(services, what, ({ client }) => networks.find(parseAddress(client))?.access === 'deny')
 }
 
 async function overSessions(
-  { sessions }: DeskRooms,
+  { sessions }: Services,
   what: string,
-  isAffected: (session: { readonly openedAt: number; readonly client: string }) => boolean,
+  isAffected: (session: Session) => boolean,
 ): Promise<Preview> {
   const names: string[] = []
   let looked = 0
@@ -158,69 +168,25 @@ async function overSessions(
 
 /** A change by which whoever makes it, or every owner, could do nothing about it any more. */
 async function lockOut(
-  rooms: DeskRooms,
+  services: Services,
   { key, value }: { readonly key: string; readonly value: string },
   { client }: Actor,
 ): Promise<Refusal | undefined> {
-  if (key === 'networks' && client !== undefined) {
-    const networks = networksOf(value)
-    if (networks !== undefined && isBarred(networks, parseAddress(client.address))) {
+  const checked = services.settings.check(key, value)
+  // The gateway will say what is wrong with it.
+  if (checked.outcome === 'refused') return undefined
+  if (checked.key === 'networks' && client !== undefined) {
+    const networks = new Networks(checked.value as readonly NetworkEntry[])
+    if (networks.find(parseAddress(client.address))?.access === 'deny') {
       return refuse('This would lock you out: from where you are nothing could be reached any more.')
     }
   }
-  const word = wordIn(value)
-  const required = key === 'secondFactor.required' ? word : rooms.settings.required
-  const unenrolled = key === 'secondFactor.unenrolled' ? word : rooms.settings.unenrolled
+  const required = checked.key === 'secondFactor.required' ? checked.value : services.settings.required
+  const unenrolled = checked.key === 'secondFactor.unenrolled' ? checked.value : services.settings.unenrolled
   if (required !== 'everyone' || unenrolled !== 'recovery-code') return undefined
-  const owners = await rooms.accounts.owners.list()
+  const owners = await services.accounts.owners.list()
   if (owners.length === 0 || owners.some(({ enrolled }) => enrolled.length > 0)) return undefined
   return refuse('This would lock every owner out: no owner has a second factor. Set one up first.')
-}
-
-/** As the gateway will read it, in quotes or not. */
-function wordIn(text: string): unknown {
-  try {
-    return parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-interface Network {
-  readonly ranges: AddressRanges
-  readonly access: unknown
-}
-
-/** `undefined`: the gateway will say what is wrong with it. */
-function networksOf(text: string): readonly Network[] | undefined {
-  try {
-    const list: unknown = parse(text)
-    if (!Array.isArray(list)) return undefined
-    return list.map((entry: { range?: unknown; access?: unknown }) => ({
-      ranges: AddressRanges.parse([entry.range].flat().map(String)),
-      access: entry.access,
-    }))
-  } catch (error) {
-    if (error instanceof AddressRangeError || error instanceof Error) return undefined
-    throw error
-  }
-}
-
-/** The first that fits decides; where there is a list of who may come, whoever is on no list may not. */
-function isBarred(networks: readonly Network[], address: Address | undefined): boolean {
-  if (address === undefined) return networks.some(({ access }) => access === 'deny')
-  const first = networks.find(({ ranges }) => ranges.has(address))
-  if (first?.access === 'deny') return true
-  const allowed = networks.filter(({ access }) => access === 'allow')
-  return allowed.length > 0 && !allowed.some(({ ranges }) => ranges.has(address))
-}
-
-const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
-
-function durationOf(text: string): number | undefined {
-  if (text === 'off') return Number.POSITIVE_INFINITY
-  const [, count, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text.trim()) ?? []
-  return count === undefined ? undefined : Number(count) * (units[unit] ?? 1)
 }
 
 function author({ account, client, door }: Actor) {
@@ -232,8 +198,17 @@ function outcome(result: SettingOutcome): SettingChange | Refusal {
     const { outcome, setting, before } = result
     return { ...viewOf(setting), changed: outcome === 'changed', before: before.value }
   }
+  return refusalOf(result)
+}
+
+function refusalOf(result: SettingRefusal): Refusal {
   if (result.reason === 'invalid') {
-    return new Refusal('operation.input', result.problems.map(({ text }) => text).join('\n\n'), { reason: 'invalid' })
+    const faults = result.problems.map(({ path, message, accepted }) => ({
+      field: path,
+      sentence: `${path} ${message}.${accepted === undefined ? '' : ` Accepted: ${accepted}.`}`,
+    }))
+    const said = result.problems.map(({ text }) => text).join('\n\n')
+    return new Refusal('operation.input', said, { faults, reason: 'invalid' })
   }
   return refuse(result.sentence, result.reason)
 }

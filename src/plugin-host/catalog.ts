@@ -5,8 +5,8 @@ import type { Path } from '../config/problem.js'
 import { childOf, noteOf } from '../config/schema-walk.js'
 import { isSecretName, mayCarrySecret } from '../config/secrets.js'
 import type { Host, PluginKind, PluginReference } from '../contracts.js'
+import { bundledPlugins } from './bundled-plugins.js'
 import { findPlugin, ownPlugins } from './find-plugin.js'
-import { carriedPlugins } from './own-plugins.js'
 
 /** A plugin as it was found: checked to have the shape, not to keep the promise. */
 export interface FoundPlugin {
@@ -56,7 +56,7 @@ export class PluginCatalog {
         nearest(use, names),
       )
     }
-    const found = carriedPlugins[`${kind}/${use}`]?.() ?? import(url)
+    const found = bundledPlugins[`${kind}/${use}`]?.() ?? import(url)
     const loaded = await found.catch((error: unknown) => ({ failure: firstLine(error) }))
     if ('failure' in loaded) return complain(`cannot be loaded: ${loaded.failure}`)
     const plugin: unknown = loaded.default
@@ -107,10 +107,10 @@ function isPlugin(value: unknown): value is FoundPlugin {
   )
 }
 
-/** The plugin's own: `use` is not, nor what the file calls one directory of several. */
+/** The plugin's own: `use` is not, nor what the gateway itself does with a directory. */
 function ownOptions(kind: string, { use: _, ...options }: PluginReference): Readonly<Record<string, unknown>> {
   if (kind !== 'user-directories') return options
-  const { name: _name, ...rest } = options
+  const { name: _name, recheck: _recheck, ...rest } = options
   return rest
 }
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Script } from 'node:vm'
-import type { StopSignals } from './stop.js'
+import type { StopSignals } from './stop-signals.js'
 
 /** What can be run of it: each resolves when there is no more for it to do. */
 export type BundleEntry = 'program' | 'worker'

@@ -1,16 +1,16 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { House } from '../app.js'
+import type { Core } from '../app.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
-import { Door, type DoorLimits } from '../http/door.js'
+import { Listener, type ListenerLimits } from '../http/listener/listener.js'
 import type { Tracing } from '../tracing.js'
-import { type Generation, openGeneration } from './generation.js'
+import { type Instance, openInstance } from './instance.js'
 import type { Observer } from './observer.js'
 
 /** A generation that is built and does nothing yet: it is put behind the door, or closed again. */
 export interface Prepared {
-  readonly house: House
+  readonly core: Core
   /** Requests that come from now on are its own, and what is open is judged by its rules. */
   commit(): void
   discard(): Promise<void>
@@ -31,8 +31,8 @@ export class Gateway {
   readonly #now: () => number
   readonly #retired = new Set<Retired>()
   readonly #closing = new Set<Promise<void>>()
-  readonly #door: Door
-  #current: Generation
+  readonly #door: Listener
+  #current: Instance
   #stopping = false
   /** Where it listens, as `http://host:port`. */
   readonly url: string
@@ -45,8 +45,8 @@ export class Gateway {
     log: Logger
     now: () => number
     tracing: Tracing | undefined
-    door: Door
-    first: Generation
+    door: Listener
+    first: Instance
     url: string
   }) {
     this.#log = parts.log
@@ -62,9 +62,9 @@ export class Gateway {
   static async open(config: Config, log: Logger, observer?: Observer, tracing?: Tracing): Promise<Gateway> {
     const now = () => Date.now()
     let gateway: Gateway | undefined
-    const first = await openGeneration(config, { log, now, tracing }, () => gateway?.isStopping ?? false, observer)
+    const first = await openInstance(config, { log, now, tracing }, () => gateway?.isStopping ?? false, observer)
     try {
-      const door = new Door(first.server.server, doorLimits(config), {
+      const door = new Listener(first.server.server, doorLimits(config), {
         prefix: config.prefix,
         onRequest: observer?.request.bind(observer),
         onBehind: (isBehind) => {
@@ -80,13 +80,14 @@ export class Gateway {
       throw fault
     }
     const opened = gateway
-    observer?.tunnels(() => opened.tunnels)
+    observer?.webSockets(() => opened.webSockets)
+    observer?.loads(() => opened.#current.server.passages.loads())
     log.info({ url: gateway.url, sites: config.sites.length, readyMs: Math.round(performance.now()) }, 'listening')
     return gateway
   }
 
-  get house(): House {
-    return this.#current.house
+  get core(): Core {
+    return this.#current.core
   }
 
   get config(): Config {
@@ -94,7 +95,7 @@ export class Gateway {
   }
 
   /** WebSockets that are open, in every generation. */
-  get tunnels(): number {
+  get webSockets(): number {
     const all = [this.#current, ...[...this.#retired].map(({ generation }) => generation)]
     return all.reduce((sum, { server }) => sum + server.passages.count(), 0)
   }
@@ -106,9 +107,9 @@ export class Gateway {
   /** Builds what another configuration asks for, beside what runs. @throws when something cannot be opened */
   async prepare(config: Config): Promise<Prepared> {
     const surroundings = { log: this.#log, now: this.#now, tracing: this.#tracing }
-    const next = await openGeneration(config, surroundings, () => this.#stopping, this.#observer)
+    const next = await openInstance(config, surroundings, () => this.#stopping, this.#observer)
     return {
-      house: next.house,
+      core: next.core,
       commit: () => this.#put(next),
       discard: () => next.close(),
     }
@@ -137,7 +138,7 @@ export class Gateway {
     await Promise.all([...all.map((generation) => generation.close()), ...this.#closing])
   }
 
-  #put(next: Generation): void {
+  #put(next: Instance): void {
     const before = this.#current
     this.#current = next
     const underWay = this.#door.leadTo(next.server.server, doorLimits(next.config))
@@ -159,7 +160,7 @@ export class Gateway {
     if (this.#retired.size > 0) setTimeout(() => this.#look(), lookMs).unref()
   }
 
-  #close(generation: Generation): void {
+  #close(generation: Instance): void {
     const closing = generation
       .close()
       .catch((err: unknown) => this.#log.error({ err }, 'what an earlier configuration had opened could not be closed'))
@@ -168,7 +169,7 @@ export class Gateway {
   }
 }
 
-function doorLimits({ limits, trustedProxies, forwardAuth }: Config): DoorLimits {
+function doorLimits({ limits, trustedProxies, forwardAuth }: Config): ListenerLimits {
   const { connections, connectionsPerAddress = Math.ceil(connections / 4), requests } = limits
   const sendMs = (limits.sendTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1000
   const proxies = [...trustedProxies, ...(forwardAuth.peers ?? [])]
@@ -176,7 +177,7 @@ function doorLimits({ limits, trustedProxies, forwardAuth }: Config): DoorLimits
 }
 
 interface Retired {
-  readonly generation: Generation
+  readonly generation: Instance
   /** Requests that are still being answered. */
   underWay(): number
 }

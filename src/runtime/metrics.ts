@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import client from 'prom-client'
-import type { House } from '../app.js'
+import type { Core } from '../app.js'
 import type { Logger } from '../contracts.js'
+import type { Load } from '../http/applications/load-watch.js'
 import type { Observer } from './observer.js'
 
 /** Seconds; a request through the gate takes less than one thousandth of one. */
@@ -42,18 +43,38 @@ export class Metrics implements Observer {
     help: 'What went into the audit log: sign-ins, codes sent, sessions opened and ended, throttles.',
     labelNames: ['event', 'outcome'],
   })
-  #store: House['store'] | undefined
-  #tunnels: () => number = () => 0
-  #dependencies: () => ReturnType<House['dependencies']['all']> = () => []
+  #store: Core['store'] | undefined
+  #webSockets: () => number = () => 0
+  #loads: () => readonly Load[] = () => []
+  #dependencies: () => ReturnType<Core['dependencies']['all']> = () => []
 
   constructor() {
     client.collectDefaultMetrics()
-    const tunnels = () => this.#tunnels()
+    const webSockets = () => this.#webSockets()
     new client.Gauge({
       name: 'gatelodge_open_tunnels',
       help: 'WebSockets that are open.',
       collect() {
-        this.set(tunnels())
+        this.set(webSockets())
+      },
+    })
+    const loads = () => this.#loads()
+    new client.Gauge({
+      name: 'gatelodge_upstream_in_use',
+      help: 'Requests, event streams and WebSockets under way at an application.',
+      labelNames: ['site', 'kind'],
+      collect() {
+        this.reset()
+        for (const { site, kind, used } of loads()) this.set({ site, kind }, used)
+      },
+    })
+    new client.Gauge({
+      name: 'gatelodge_upstream_limit',
+      help: 'How many of them there may be at once.',
+      labelNames: ['site', 'kind'],
+      collect() {
+        this.reset()
+        for (const { site, kind, limit } of loads()) this.set({ site, kind }, limit)
       },
     })
     new client.Gauge({ name: 'gatelodge_workers', help: 'Processes that answer requests.' }).set(1)
@@ -79,14 +100,18 @@ export class Metrics implements Observer {
     })
   }
 
-  house(house: House): void {
-    this.#store = house.store
-    this.#dependencies = () => house.dependencies.all()
-    house.audit.onRecord(({ event, outcome }) => this.#events.inc({ event, outcome }))
+  core(core: Core): void {
+    this.#store = core.store
+    this.#dependencies = () => core.dependencies.all()
+    core.audit.onRecord(({ event, outcome }) => this.#events.inc({ event, outcome }))
   }
 
-  tunnels(count: () => number): void {
-    this.#tunnels = count
+  webSockets(count: () => number): void {
+    this.#webSockets = count
+  }
+
+  loads(read: () => readonly Load[]): void {
+    this.#loads = read
   }
 
   judged(request: IncomingMessage, judged: Judged): void {

@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { House } from '../app.js'
-import { checkConfig } from '../config/load-config.js'
+import type { Core } from '../app.js'
 import { type ConfigProblem, formatProblem } from '../config/problem.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
-import { sentenceOf } from './sentence.js'
+import { checkConfig } from '../plugin-host/check-config.js'
+import { sentenceOf } from './error-text.js'
 
 /** What came of it. Refused: nothing has changed. */
 export type ReloadOutcome =
@@ -15,11 +15,11 @@ export type ReloadOutcome =
 /** What reads its configuration anew. */
 export interface Reloadable {
   readonly config: Config
-  readonly audit: Pick<House['audit'], 'record'>
+  readonly audit: Pick<Core['audit'], 'record'>
   /** Builds it beside what runs. @throws in words for the operator */
   prepare(
     config: Config,
-  ): Promise<{ readonly audit: Pick<House['audit'], 'record'>; commit(): void; discard(): Promise<void> }>
+  ): Promise<{ readonly audit: Pick<Core['audit'], 'record'>; commit(): void; discard(): Promise<void> }>
 }
 
 /** Mistakes that go into one audit entry; the log has all of them. */

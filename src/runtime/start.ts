@@ -1,23 +1,23 @@
 import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { House } from '../app.js'
-import { done } from '../commands/terminal.js'
+import type { Core } from '../app.js'
 import type { Config } from '../config/schema.js'
 import type { Logger } from '../contracts.js'
+import { done } from '../exit-codes.js'
 import type { Tracing } from '../tracing.js'
 import { listenForCommands } from './control.js'
-import { controlSocket } from './control-place.js'
-import { createLog } from './log.js'
+import { controlSocket } from './control-socket.js'
+import { createLog } from './log/log.js'
 import type { Observer } from './observer.js'
 import { Reload, type Reloadable } from './reload.js'
 import { ServiceNotices } from './service-notices.js'
-import { StopSignals } from './stop.js'
+import { StopSignals } from './stop-signals.js'
 import { tracesOf } from './traces/wanted.js'
-import { withConfig } from './with-config.js'
+import { welcome } from './welcome.js'
 
 /** A gateway that listens. */
 export interface RunningGateway {
-  readonly house: House
+  readonly core: Core
   /** Where it listens, as `http://host:port`. */
   readonly url: string
   /** Lets what is under way finish, for a while; then closes everything. */
@@ -30,16 +30,12 @@ export async function startGateway(config: Config, log: Logger): Promise<Running
 }
 
 /**
- * `gatelodge start`: runs until SIGTERM or SIGINT.
- * @param stop heard already
+ * Runs the gateway until SIGTERM or SIGINT.
+ * @param stop signals that are listened for already
  * @returns the exit code
  */
-export function start(file: string, stop = new StopSignals()): Promise<number> {
-  return withConfig(file, (config) => runGateway(config, stop))
-}
-
-async function runGateway(config: Config, stop: StopSignals): Promise<number> {
-  const log = createLog(config.log.level)
+export async function runGateway(config: Config, stop = new StopSignals()): Promise<number> {
+  const log = createLog(config.log.level, undefined, config.log.format)
   const stopping = new AbortController()
   const stopped = stop.first().then((signal) => {
     log.info({ signal }, 'stopping')
@@ -69,6 +65,7 @@ async function runGateway(config: Config, stop: StopSignals): Promise<number> {
     log,
   )
   notices.ready()
+  if (process.stdout.isTTY === true && running.here !== undefined) await welcome(running.here.core, running.here.url)
   let end = { announceMs: 0, deadlineMs: 0 }
   try {
     const signal = await Promise.race([stopped, running.givenUp ?? stopped])
@@ -121,6 +118,8 @@ async function unlessStopped(
 
 /** What runs: a gateway in this process, or several under a supervisor. */
 interface Running extends Reloadable {
+  /** Where it listens, and what is behind it, where this process serves requests itself. */
+  readonly here?: Pick<RunningGateway, 'url' | 'core'>
   /** Rejects when it cannot go on. */
   readonly givenUp?: Promise<never>
   close(stop: { announceMs: number; deadlineMs: number }): Promise<void>
@@ -129,7 +128,7 @@ interface Running extends Reloadable {
 async function open(config: Config, log: ReturnType<typeof createLog>, stopping: AbortSignal): Promise<Running> {
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
   if (workers === 1) return openOne(config, log)
-  const { Supervisor } = await import('./supervisor.js')
+  const { Supervisor } = await import('./workers/supervisor.js')
   const supervisor = new Supervisor(config, workers, log)
   await supervisor.start(stopping)
   log.info({ workers }, 'all workers listen')
@@ -164,19 +163,20 @@ async function openOne(config: Config, log: ReturnType<typeof createLog>): Promi
   const unserve =
     config.metrics && (await metrics?.serveMetrics(config.metrics.listen, () => metrics.ownMetrics(), log))
   return {
+    here: { url: gateway.url, core: gateway.core },
     get config() {
       return gateway.config
     },
     get audit() {
-      return gateway.house.audit
+      return gateway.core.audit
     },
     prepare: async (next: Config) => {
-      const { house, commit, discard } = await gateway.prepare(next)
+      const { core, commit, discard } = await gateway.prepare(next)
       const take = () => {
         commit()
         log.level = next.log.level
       }
-      return { audit: house.audit, commit: take, discard }
+      return { audit: core.audit, commit: take, discard }
     },
     close: async (stop) => {
       await gateway.close(stop)

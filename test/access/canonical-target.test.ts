@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { canonicalTarget } from '../../src/access/canonical-target.js'
+import { canonicalTarget } from '../../src/access/targets/canonical-target.js'
 
 const refused = (raw: string) => canonicalTarget(raw) === undefined
 

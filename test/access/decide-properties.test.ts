@@ -3,7 +3,8 @@ import t from 'tap'
 import { AddressRanges, parseAddress } from '../../src/access/client-address.js'
 import { type DecideInput, decide } from '../../src/access/decide.js'
 import { explain } from '../../src/access/explain.js'
-import { type NetworkSettings, Policy, type Rule, type RuleSettings } from '../../src/access/policy.js'
+import { type NetworkSettings, Policy } from '../../src/access/policy.js'
+import type { Rule, RuleSettings } from '../../src/access/rule.js'
 
 const now = 1_763_000_000_000
 // The same situations each time: what fails here fails for everybody.
@@ -63,6 +64,7 @@ const situationWith = (moment: fc.Arbitrary<number>): fc.Arbitrary<DecideInput> 
         .record({
           passwordAt: maybe(moment),
           secondFactorAt: maybe(moment),
+          fellBack: maybe(fc.boolean()),
           deviceAt: maybe(moment),
           token: maybe(fc.boolean()),
         })
@@ -130,6 +132,10 @@ const tightened: Record<string, (input: DecideInput) => DecideInput> = {
   'an exemption that is taken back': (input) => ({
     ...input,
     account: input.account && { ...input.account, exempt: false },
+  }),
+  'a second factor that was a code by mail for want of the phone': (input) => ({
+    ...input,
+    session: input.session && { ...input.session, fellBack: true },
   }),
   'grace that is over': (input) => ({ ...input, account: input.account && { ...input.account, grace: false } }),
 }

@@ -9,7 +9,8 @@ import {
   type SessionFacts,
 } from '../../src/access/decide.js'
 import { explain, explanationLines } from '../../src/access/explain.js'
-import type { GracePolicy, Network, Rule } from '../../src/access/policy.js'
+import type { GracePolicy, Network } from '../../src/access/policy.js'
+import type { Rule } from '../../src/access/rule.js'
 
 const now = Date.UTC(2026, 0, 1)
 const minute = 60_000
@@ -51,6 +52,8 @@ function input({
 
 const password = { passwordAt: now - minute }
 const both = { passwordAt: now - minute, secondFactorAt: now - minute }
+const byPasskey = { ...both, passkeyAt: now - minute }
+const heldOnly = { passwordAt: now - minute, passkeyAt: now - minute }
 const device = { passwordAt: now - minute, deviceAt: now - 60 * minute }
 const enrolled = { enrolled: true }
 const office = AddressRanges.parse(['192.0.2.0/24'])
@@ -100,6 +103,57 @@ const table: ReadonlyArray<readonly [name: string, situation: Situation, expecte
     '3 allow',
   ],
   // 4
+  ['a passkey rule asks a stranger to sign in', { rule: { proof: 'passkey' } }, '4 sign-in'],
+  [
+    'a passkey rule asks for it, whatever else was given',
+    { rule: { proof: 'passkey' }, account: enrolled, session: both },
+    '4 second-factor',
+  ],
+  ['a passkey rule has it', { rule: { proof: 'passkey' }, account: enrolled, session: byPasskey }, '4 allow'],
+  [
+    'a passkey rule takes none that did not ask who holds it for both',
+    { rule: { proof: 'passkey' }, account: enrolled, session: heldOnly },
+    '4 second-factor',
+  ],
+  [
+    'a passkey rule takes no remembered device',
+    { rule: { proof: 'passkey', reauthenticateSeconds: 7200 }, account: enrolled, session: device },
+    '4 second-factor',
+  ],
+  [
+    'a passkey rule takes no code that went by mail beside it',
+    { rule: { proof: 'passkey' }, account: enrolled, session: { ...byPasskey, fellBack: true } },
+    '4 second-factor',
+  ],
+  [
+    'a passkey rule minds the age of the passkey',
+    {
+      rule: { proof: 'passkey', reauthenticateSeconds: 60 },
+      account: enrolled,
+      session: { passwordAt: now, secondFactorAt: now, passkeyAt: now - minute },
+    },
+    '4 reauthenticate',
+  ],
+  [
+    'a passkey rule knows no exemption, network or grace',
+    {
+      rule: { proof: 'passkey' },
+      account: { ...enrolled, exempt: true, grace: true },
+      network: { secondFactor: 'not-required' },
+      session: password,
+    },
+    '4 second-factor',
+  ],
+  [
+    'a passkey rule takes no program',
+    { rule: { proof: 'passkey', clients: 'api' }, account: { role: 'api' }, session: password },
+    '4 deny',
+  ],
+  [
+    'a passkey rule leads those who have nothing to set one up',
+    { rule: { proof: 'passkey' }, account: {}, session: password },
+    '4 enrol',
+  ],
   ['a second-factor rule asks a stranger to sign in', { rule: { access: 'second-factor' } }, '4 sign-in'],
   [
     'a second-factor rule asks for it',
@@ -575,7 +629,7 @@ t.test('of two neighbouring rows that fit, the upper one decides', async (t) => 
 t.test('each row fits by itself, and the first that fits decides', async (t) => {
   t.same(
     rows.map((row) => row.number),
-    [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    [1, 1, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12],
   )
   for (const [name, situation] of table) {
     const facts = input(situation)

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { canonicalTarget } from '../../src/access/canonical-target.js'
 import { parseAddress } from '../../src/access/client-address.js'
 import { type AccountFacts, decide, rows, type SessionFacts } from '../../src/access/decide.js'
-import { PathPattern } from '../../src/access/path-pattern.js'
 import { Policy } from '../../src/access/policy.js'
+import { canonicalTarget } from '../../src/access/targets/canonical-target.js'
+import { PathPattern } from '../../src/access/targets/path-pattern.js'
 import { loadConfig } from '../../src/config/load-config.js'
 
 const page = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8')
@@ -24,6 +24,8 @@ const proofs: Record<string, SessionFacts> = {
   password: { passwordAt: now },
   code: { passwordAt: now, secondFactorAt: now },
   'code 6 minutes ago': { passwordAt: now, secondFactorAt: now - 6 * minute },
+  passkey: { passwordAt: now, secondFactorAt: now, passkeyAt: now },
+  'passkey that asked nothing': { passwordAt: now, passkeyAt: now },
   device: { passwordAt: now, deviceAt: now - 24 * 60 * minute },
 }
 
@@ -36,7 +38,7 @@ const tableAfter = (text: string) => (/(?:^\|.*\n)+/m.exec(text)?.[0] ?? '').tri
 
 t.test('every example of the page does what the page says', async (t) => {
   const examples = page.split('```yaml\n').slice(1)
-  t.equal(examples.length, 6)
+  t.equal(examples.length, 7)
   for (const example of examples) {
     const [yaml = '', rest = ''] = example.split('```\n')
     const directory = t.testdir({ 'gatelodge.yaml': yaml })

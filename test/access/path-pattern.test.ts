@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { covers, unreachableRules } from '../../src/access/coverage.js'
-import { findPatternProblem, PathPattern, PathPatternError } from '../../src/access/path-pattern.js'
-import type { RuleSettings } from '../../src/access/policy.js'
-import { readings } from '../../src/access/readings.js'
+import type { RuleSettings } from '../../src/access/rule.js'
+import { findPatternProblem, PathPattern, PathPatternError } from '../../src/access/targets/path-pattern.js'
+import { readings } from '../../src/access/targets/path-readings.js'
+import { covers, unreachableRules } from '../../src/access/unreachable-rules.js'
 import { cpuMs } from '../support/cpu.js'
 
 const fits: Record<string, { yes: string[]; no: string[] }> = {

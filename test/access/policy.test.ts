@@ -1,15 +1,9 @@
 import t from 'tap'
-import { canonicalTarget } from '../../src/access/canonical-target.js'
 import { parseAddress } from '../../src/access/client-address.js'
 import { decide } from '../../src/access/decide.js'
-import {
-  defaultRule,
-  hostName,
-  type NetworkSettings,
-  Policy,
-  type RuleSettings,
-  type SiteSettings,
-} from '../../src/access/policy.js'
+import { defaultRule, hostName, type NetworkSettings, Policy, type SiteSettings } from '../../src/access/policy.js'
+import type { RuleSettings } from '../../src/access/rule.js'
+import { canonicalTarget } from '../../src/access/targets/canonical-target.js'
 
 const secondFactor = { required: 'when-enabled', unenrolled: 'enrol' } as const
 
@@ -361,4 +355,75 @@ t.test('rules carry the names of users as they are compared', async (t) => {
   const policy = policyOf([{ path: '/**', access: 'password', users: ['Ann', 'ＢOB'] }])
   const found = policy.site('h', '/')
   t.same(found && policy.rule(found, '/', 'GET', parseAddress('192.0.2.1')).users, ['ann', 'bob'])
+})
+
+t.test('a stranger does not reach /admin by asking for /ADMIN or for a stream of a file', async (t) => {
+  const rules = [
+    { path: '/admin/**', access: 'second-factor' },
+    { path: '/secret.txt', access: 'signed-in' },
+    { path: '/Reports/**', access: 'password' },
+    { path: '/**', access: 'public' },
+  ] as const
+  const policy = policyOf(rules)
+  for (const raw of [
+    '/ADMIN/panel',
+    '/Admin',
+    '/aDMIN/',
+    '/%41dmin/x',
+    '/ADMIN.;x=1/panel',
+    '/secret.txt::$DATA',
+    '/SECRET.TXT::$data',
+    '/secret.txt::%24DATA',
+    '/secret.txt::$DATA.',
+    '/secret.txt.::$DATA',
+    '/secret.txt:x:$DATA',
+    '/admin::$INDEX_ALLOCATION/panel',
+    '/admin:$I30:$INDEX_ALLOCATION/panel',
+    '/ad%E2%80%8Cmin/panel',
+    '/%C5%BFecret.txt',
+    '/reports/1',
+    '/REPORTS/1',
+  ]) {
+    t.equal(meets(policy, raw), 'sign-in', raw)
+    t.equal(meets(policy, raw, { address: 'unreadable' }), 'sign-in', `${raw} from an address that cannot be read`)
+  }
+  for (const raw of ['/', '/Other', '/wiki/Talk:Page', '/a:b', '/price:$5', '/adminx', '/ADMINS/x']) {
+    t.equal(meets(policy, raw), 'allow', raw)
+  }
+})
+
+t.test('a site whose application tells upper and lower case apart says so', async (t) => {
+  const rules: RuleSettings[] = [
+    { path: '/wiki/Help', access: 'public', line: 1 },
+    { path: '/wiki/help', access: 'second-factor', line: 2 },
+    { path: '/internal/**', access: 'deny', line: 3 },
+    { path: '/wiki/**', access: 'public', line: 4 },
+  ]
+  const of = (paths: SiteSettings['paths']) =>
+    new Policy({ sites: [site({ rules, paths })], networks: [], secondFactor })
+  t.equal(meets(of({ case: 'exact' }), '/wiki/Help'), 'allow')
+  t.equal(meets(of({ case: 'exact' }), '/WIKI/x'), 'sign-in', 'no rule is for it')
+  t.equal(meets(of({ case: 'exact' }), '/wiki/HELP'), 'allow')
+  t.equal(meets(of({ case: 'exact' }), '/Internal/x'), 'deny', 'deny ignores case all the same')
+  t.equal(meets(of({ case: 'any' }), '/wiki/help'), 'sign-in')
+  t.equal(meets(of({}), '/wiki/x'), 'allow')
+  t.equal(meets(of({}), '/WIKI/x'), 'sign-in', 'public as written or not at all')
+})
+
+t.test('a site is not entered by the upper case of its path through the site beside it', async (t) => {
+  const policy = new Policy({
+    sites: [
+      site({ host: 'h', rules: [{ path: '/**', access: 'public', line: 1 }] }),
+      site({ host: 'h', path: '/admin', rules: [{ path: '/admin/**', access: 'second-factor', line: 2 }] }),
+      site({ rules: [{ path: '/**', access: 'public', line: 3 }] }),
+      site({ host: 'part', path: '/Part', rules: [{ path: '/Part/**', access: 'deny', line: 4 }] }),
+    ],
+    networks: [],
+    secondFactor,
+  })
+  t.equal(meets(policy, '/ADMIN/x'), 'sign-in')
+  t.equal(meets(policy, '/Admin;x/y'), 'sign-in')
+  t.equal(meets(policy, '/admins/x'), 'allow')
+  t.equal(meets(policy, '/PART/x', { host: 'other' }), 'deny', 'left over by a host without a site at /')
+  t.equal(meets(policy, '/Part/x', { host: 'other' }), 'allow', 'plainly a path of the site of any host')
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { canonicalTarget } from '../../src/access/canonical-target.js'
 import { parseAddress } from '../../src/access/client-address.js'
 import { Scope, type ScopeSettings } from '../../src/access/scope.js'
+import { canonicalTarget } from '../../src/access/targets/canonical-target.js'
 
 /** What of the request the scope does not reach; `400` for an address that is refused before any scope is asked. */
 function outside(settings: ScopeSettings, target = '/', more: { host?: string; method?: string; from?: string } = {}) {

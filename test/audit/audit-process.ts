@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { Audit } from '../../src/audit/audit.js'
-import { linkKey } from '../../src/audit/link.js'
+import { chainKey } from '../../src/audit/chain-hash.js'
 import type { Host, Json, Logger, Plugin } from '../../src/contracts.js'
 
 /** A process beside the test that writes into the same audit. */
@@ -17,7 +17,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const settings: AuditProcessSettings = JSON.parse(process.argv[2] ?? '')
 const plugin: Plugin<'stores'> = (await import(settings.plugin)).default
 const store = await plugin.create(plugin.options.parse(settings.options), { now: Date.now, log: silent } as Host)
-const keys = settings.key === undefined ? [] : [linkKey(settings.key)]
+const keys = settings.key === undefined ? [] : [chainKey(settings.key)]
 const audit = new Audit({ store, log: silent, now: Date.now, keys })
 
 function write(index: number): Promise<void> {

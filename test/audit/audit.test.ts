@@ -7,9 +7,9 @@ import t, { type Test } from 'tap'
 import embedded from '../../plugins/stores/embedded.js'
 import redis from '../../plugins/stores/redis.js'
 import { Audit, type AuditEntry, type AuditParts, type AuditQuery, type KeptRecord } from '../../src/audit/audit.js'
-import { linkKey } from '../../src/audit/link.js'
+import { chainKey } from '../../src/audit/chain-hash.js'
 import type { Json, Store } from '../../src/contracts.js'
-import { sayingUnavailable } from '../../src/plugin-host/saying-unavailable.js'
+import { watchedStore } from '../../src/health/watched-store.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { until } from '../support/poll.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
@@ -159,7 +159,7 @@ function contract(t: Test, open: Open): void {
 
   t.test('a chain that was tampered with in any way does not hold', async (t) => {
     const { store } = await open(t, () => START)
-    const { audit } = auditOver(store, () => START, { keys: [linkKey('a key of the operator')] })
+    const { audit } = auditOver(store, () => START, { keys: [chainKey('a key of the operator')] })
     for (let batch = 0; batch < 12; batch++) await recordSome(audit, 1 + (batch % 4))
     await audit.settled()
     t.match(await audit.verify(), { intact: true, entries: 30, keyedFrom: 1 })
@@ -215,7 +215,7 @@ function contract(t: Test, open: Open): void {
 
   t.test('a key that comes later protects from there on, and one that is left out is missed', async (t) => {
     const { store } = await open(t, () => START)
-    const [old, today] = [linkKey('the key of last year'), linkKey('the key of this year')]
+    const [old, today] = [chainKey('the key of last year'), chainKey('the key of this year')]
     await recordSome(auditOver(store, () => START).audit, 3)
     await recordSome(auditOver(store, () => START, { keys: [old] }).audit, 3)
     const { audit } = auditOver(store, () => START, { keys: [today, old] })
@@ -410,7 +410,7 @@ t.test('an entry asked for at the very end of a write is written, and found', as
     let later: Promise<void> | undefined
     let audit: Audit | undefined
     const store: Store = {
-      ...sayingUnavailable(kept),
+      ...watchedStore(kept),
       add: async (key: string, value: Json, ttlSeconds?: number) => {
         const added = await kept.add(key, value, ttlSeconds)
         if (later === undefined && key.startsWith('audit-chain/')) {

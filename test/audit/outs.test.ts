@@ -12,7 +12,7 @@ import syslog from '../../plugins/audit-outs/syslog.js'
 import webhook from '../../plugins/audit-outs/webhook.js'
 import embedded from '../../plugins/stores/embedded.js'
 import { Audit } from '../../src/audit/audit.js'
-import { Follower } from '../../src/audit/follower.js'
+import { OutDelivery } from '../../src/audit/out-delivery.js'
 import { removeOld } from '../../src/audit/retention.js'
 import type { AuditLine, AuditOut, Store } from '../../src/contracts.js'
 import { build, lentHost } from '../support/lent-host.js'
@@ -35,7 +35,7 @@ function auditOver(store: Store, now: () => number = () => START): Audit {
 /** A gateway's follower; looks often, so that tests do not wait. */
 async function follow(t: Test, store: Store, audit: Audit, out: AuditOut, now = () => START, everyMs = 10) {
   const { log, lines } = lentHost()
-  const follower = new Follower({ store, audit, out, log, now, machine: 'here', everyMs })
+  const follower = new OutDelivery({ store, audit, out, log, now, machine: 'here', everyMs })
   await follower.start()
   t.teardown(() => follower.close())
   return { follower, lines }
@@ -264,7 +264,8 @@ t.test('webhook: signed, in order, again and again until it is taken', async (t)
   t.teardown(() => void server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/in`
   const host = lentHost({ now: () => START })
-  const out = await build(webhook, { url, secret: SECRET, events: ['policy.*', 'dependency.down'] }, host)
+  const auth = { username: 'gate', password: 'p@ss/w#rd%?1' }
+  const out = await build(webhook, { url, secret: SECRET, auth, events: ['policy.*', 'dependency.down'] }, host)
   t.teardown(() => out.close?.())
   const store = await openStore(t)
   const audit = auditOver(store)
@@ -291,6 +292,31 @@ t.test('webhook: signed, in order, again and again until it is taken', async (t)
   await until('it to be written down', async () => (await events()).length === 2)
   t.same(await events(), ['dependency.up', 'dependency.down'])
 })
+
+t.test(
+  'the name of a webhook has nothing of its path, which is a secret at many; how far it got is kept',
+  async (t) => {
+    const host = lentHost({ now: () => START })
+    const build1 = (url: string) => build(webhook, { url, secret: SECRET }, host)
+    const out = await build1('https://chat.example/hooks/T0KEN-of-the-room?also=one')
+    t.match(out.name, /^webhook https:\/\/chat\.example [0-9a-f]{8}$/)
+    t.not(out.name, (await build1('https://chat.example/hooks/T0KEN-of-another')).name)
+    t.equal(out.name, (await build1('https://chat.example/hooks/T0KEN-of-the-room?also=one')).name)
+
+    const store = await openStore(t)
+    const audit = auditOver(store)
+    const before = new Place('as it was called')
+    const { follower } = await follow(t, store, audit, before)
+    await record(audit, 2)
+    await until('two', () => before.arrived.length === 2)
+    await follower.close()
+    await record(audit, 2)
+    const after = new Place('as it is called')
+    await follow(t, store, audit, Object.assign(after, { formerName: before.name }))
+    await until('what came meanwhile', () => after.arrived.length === 2)
+    t.same(after.numbers, [3, 4])
+  },
+)
 
 /** Reads messages with their length before them. */
 class Listener {

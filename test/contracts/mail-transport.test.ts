@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import outbox from '../../plugins/mail-transports/outbox.js'
 import smtp from '../../plugins/mail-transports/smtp.js'
+import { mailTransportContract } from '../../testing/mail-transport.js'
 import { failure } from '../support/failure.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { localhostCertificate } from '../support/localhost-certificate.js'
 import { MailServer } from '../support/mail-server.js'
 import { ownTime } from '../support/own-time.js'
-import { mailTransportContract } from './mail-transport.js'
 
 const from = 'Sign-in <no-reply@example.com>'
 const mail = { to: 'ada@example.org', subject: 'Hello', text: 'Hello, Ada.' }
@@ -17,7 +17,7 @@ const mail = { to: 'ada@example.org', subject: 'Hello', text: 'Hello, Ada.' }
 const timeoutSeconds = 30
 
 for (const pool of [true, false]) {
-  mailTransportContract({
+  mailTransportContract(t, {
     name: `smtp ${pool ? 'with' : 'without'} a pool`,
     build: (port, host, seconds) =>
       build(smtp, { url: `smtp://127.0.0.1:${port}`, from, pool, timeoutSeconds: seconds }, host),
@@ -119,6 +119,44 @@ t.test('a wrong password is refused and not told', async (t) => {
   await wrong.close?.()
 })
 
+t.test('a password with every sign that ends something in a URL is taken as it is, beside the address', async (t) => {
+  const awkward = 'p@ss/w#rd%?1'
+  const server = await MailServer.start({
+    authOptional: false,
+    allowInsecureAuth: true,
+    onAuth: ({ username, password }, _, done) =>
+      username === 'gate' && password === awkward ? done(undefined, { user: 'gate' }) : done(new Error('no')),
+  })
+  t.teardown(() => server.stop())
+  const address = `127.0.0.1:${server.port}`
+  const ways = [
+    { url: `smtp://${address}`, username: 'gate', password: awkward },
+    { url: `smtp://gate@${address}`, password: awkward },
+    { url: `smtp://${address}`, auth: { user: 'gate', pass: awkward } },
+    { host: '127.0.0.1', port: server.port, username: 'gate', password: awkward },
+    { url: `smtp://gate:${encodeURIComponent(awkward)}@${address}` },
+  ]
+  for (const way of ways) {
+    const transport = await build(smtp, { ...way, from, timeoutSeconds })
+    await transport.send(mail)
+    await transport.close?.()
+  }
+  t.equal(server.arrived.length, ways.length)
+
+  const { error } = smtp.options.safeParse({ url: `smtp://gate:${awkward}@mail.example.com`, from })
+  t.match(error?.message, /cannot be read for sure.*password:/)
+  t.notMatch(error?.message, /ss\/w|p@ss|example/)
+  for (const twice of [
+    { url: 'smtp://gate:word@mail', password: 'word' },
+    { url: 'smtp://gate@mail', username: 'gate' },
+    { url: 'smtp://mail', auth: { user: 'a', pass: 'b' }, password: 'word' },
+    { url: 'smtp://gate:word@mail', auth: { user: 'a', pass: 'b' } },
+  ]) {
+    t.match(smtp.options.safeParse({ ...twice, from }).error?.message, /as well: take one of them out/)
+  }
+  t.match(smtp.options.safeParse({ url: 'smtp://mail', password: 'word', from }).error?.message, /needs username:/)
+})
+
 t.test('a mail is signed with DKIM where a key is named', async (t) => {
   const server = await MailServer.start()
   t.teardown(() => server.stop())
@@ -189,4 +227,37 @@ t.test('the outbox keeps mail where pages, tests and other processes find it', a
   const memory = await build(outbox, {})
   await memory.send(mail)
   t.match(await memory.kept?.(), [mail])
+})
+
+t.test('letters beyond ASCII before the @: only to a server that says it takes them', async (t) => {
+  for (const hideSMTPUTF8 of [false, true]) {
+    const server = await MailServer.start({ hideSMTPUTF8 })
+    const transport = await build(smtp, { url: server.url, from, timeoutSeconds })
+    const sending = transport.send({ ...mail, to: 'zoë@example.org' })
+    if (hideSMTPUTF8) t.match(await failure(sending), { reason: 'refused', message: /SMTPUTF8/ })
+    else await sending
+    t.equal(server.received, hideSMTPUTF8 ? 0 : 1, 'and nothing of it is sent raw')
+    await transport.send({ ...mail, to: 'ada@exämple.org' })
+    t.match(server.arrived.at(-1)?.raw, /^To: .*ada@xn--exmple-cua\.org/m, 'a domain can be written in ASCII')
+    await transport.close?.()
+    await server.stop()
+  }
+})
+
+t.test('what the machine calls itself to the server is a name, and can be said', async (t) => {
+  const names: (string | undefined)[] = []
+  const server = await MailServer.start({
+    onMailFrom: (_address, session, done) => {
+      names.push(session.hostNameAppearsAs)
+      done()
+    },
+  })
+  t.teardown(() => server.stop())
+  for (const name of [{}, { name: 'gate.example.net' }, { name: '[192.0.2.1]' }]) {
+    const transport = await build(smtp, { url: server.url, from, timeoutSeconds, ...name })
+    await transport.send(mail)
+    await transport.close?.()
+  }
+  t.match(names[0], /^[\w-]+(\.[\w-]+)+$/)
+  t.same(names.slice(1), ['gate.example.net', '[192.0.2.1]'])
 })

@@ -5,14 +5,14 @@ import t from 'tap'
 import outbox from '../../plugins/sms-transports/outbox.js'
 import twilio from '../../plugins/sms-transports/twilio.js'
 import webhook from '../../plugins/sms-transports/webhook.js'
+import { smsTransportContract } from '../../testing/sms-transport.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { SmsProvider } from '../support/sms-provider.js'
-import { smsTransportContract } from './sms-transport.js'
 
 const to = '+12025550143'
 const twilioOptions = { accountSid: 'AC0123', authToken: 'canary-token', from: '+12025550100' }
 
-smsTransportContract({
+smsTransportContract(t, {
   name: 'twilio',
   build: (apiBaseUrl, host, timeoutSeconds) => build(twilio, { ...twilioOptions, apiBaseUrl, timeoutSeconds }, host),
   read(body) {
@@ -23,7 +23,7 @@ smsTransportContract({
   secrets: ['canary-token', Buffer.from('AC0123:canary-token').toString('base64')],
 })
 
-smsTransportContract({
+smsTransportContract(t, {
   name: 'webhook',
   build: (url, host, timeoutSeconds) => build(webhook, { url, auth: { bearer: 'canary-token' }, timeoutSeconds }, host),
   read: (body) => JSON.parse(body),
@@ -73,7 +73,7 @@ t.test('the webhook posts the body of the operator, signed, as whom the operator
   const transport = await build(webhook, {
     url: `${provider.url}/hook`,
     body: { messages: [{ destination: '{to}', content: { body: 'Gatelodge: {text}' } }], priority: 1, flash: false },
-    auth: { username: 'gate', password: 'lodge:1' },
+    auth: { username: 'gate', password: 'p@ss/w#rd%?1:1' },
     signature: { secret: 'sixteen characters', header: 'X-Signature' },
   })
   const text = '"}],"priority":9 {to} {text} \u2028 \\'
@@ -90,7 +90,7 @@ t.test('the webhook posts the body of the operator, signed, as whom the operator
     path: '/hook',
     headers: {
       'content-type': 'application/json',
-      authorization: `Basic ${Buffer.from('gate:lodge:1').toString('base64')}`,
+      authorization: `Basic ${Buffer.from('gate:p@ss/w#rd%?1:1').toString('base64')}`,
       'x-gatelodge-timestamp': '1700000000',
       'x-signature': createHmac('sha256', 'sixteen characters').update(`1700000000.${body}`).digest('hex'),
     },
@@ -105,6 +105,8 @@ t.test('options of the webhook that cannot work are refused', async (t) => {
     'a placeholder nobody fills': { url, body: { to: '{to}', text: '{text} {code}' } },
     'a body without the text': { url, body: { to: '{to}' } },
     'another scheme': { url: 'ftp://sms.example.com' },
+    'a password in the address': { url: 'https://gate:word@sms.example.com/' },
+    'a password that ends nobody knows where': { url: 'https://gate:p@ss/w#rd%?1@sms.example.com/' },
     'a line break in a credential': { url, auth: { bearer: 'a\r\nX-Evil: 1' } },
     'a short secret': { url, signature: { secret: 'short' } },
     'a header name that is none': { url, signature: { secret: 'sixteen characters', header: 'X: Y' } },

@@ -1,8 +1,8 @@
 import t from 'tap'
 import redis from '../../plugins/stores/redis.js'
+import { storeContract } from '../../testing/store.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
-import { storeContract } from './store.js'
 
 const plugin = new URL('../../plugins/stores/redis.js', import.meta.url).href
 const skip = skipWithoutRedis() && 'skipped: redis-server is not installed (apt-get install redis-server)'

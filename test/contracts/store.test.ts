@@ -1,8 +1,8 @@
 import t from 'tap'
 import embedded from '../../plugins/stores/embedded.js'
+import { storeContract } from '../../testing/store.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
-import { storeContract } from './store.js'
 
 const plugin = new URL('../../plugins/stores/embedded.js', import.meta.url).href
 

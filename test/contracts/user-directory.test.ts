@@ -6,11 +6,15 @@ import t from 'tap'
 import htpasswd from '../../plugins/user-directories/htpasswd.js'
 import local from '../../plugins/user-directories/local.js'
 import type { Json, Store, UserDirectory } from '../../src/contracts.js'
-import { inOrder } from '../../src/identity/directories.js'
-import { Clock, emptyStore, identityHost } from '../identity/rooms.js'
+import { inOrder } from '../../src/identity/accounts/directories.js'
+import {
+  type DirectoryUnderTest,
+  userDirectoryContract,
+  writableDirectoryContract,
+} from '../../testing/user-directory.js'
+import { Clock, emptyStore, identityHost } from '../support/core.js'
 import { build, lentHost } from '../support/lent-host.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
-import { type DirectoryUnderTest, userDirectoryContract, writableDirectoryContract } from './user-directory.js'
 
 const password = 'a lamp over the lodge gate'
 

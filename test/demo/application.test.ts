@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { type DemoApplication, startDemoApplication } from '../../demo/application.js'
+import { startOutbox } from '../../demo/outbox.js'
 import { axeViolations } from '../support/axe.js'
 import { launchChromium, openWindow, skipWithoutChromium } from '../support/chromium.js'
 import { RawSocket, rawExchange } from '../support/raw-socket.js'
@@ -205,4 +206,23 @@ t.test('every page fits a phone and passes axe in light and dark', { skip: skipW
     })
   }
   t.same(complaints, ['console: Failed to load resource: the server responded with a status of 404 (Not Found)'])
+})
+
+t.test('the outbox fits a phone, whatever was sent', { skip: skipWithoutChromium() }, async (t) => {
+  const { application } = await start(t)
+  const outbox = await startOutbox()
+  t.teardown(() => outbox.close())
+  const link = `http://localhost:8080/.gatelodge/link?token=${'abcdefghij'.repeat(12)}`
+  outbox.keep({ at: '21:40:05', to: `${'a'.repeat(64)}@example.com`, subject: 'Sign in', text: `Open it:\n${link}\n` })
+  outbox.keep({ at: '21:40:06', to: '+12025550143', text: '123456 is your code' })
+  const { page } = await openWindow(await launchChromium(t))
+  // The gateway has both under one address.
+  await page.route('**/assets/*', (route) =>
+    route.continue({ url: `${application.url}${new URL(route.request().url()).pathname}` }),
+  )
+  await page.goto(`${outbox.url}/outbox`)
+  await inEveryView(page, 'outbox', async (view) => {
+    t.same(await axeViolations(page), [], view)
+    t.equal(await isTooWide(page), false, view)
+  })
 })

@@ -5,14 +5,15 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { request } from 'undici'
 import { parse } from 'yaml'
-import { checkConfig } from '../../src/config/load-config.js'
-import { application } from '../http/front-door.js'
+import { checkConfig } from '../../src/plugin-host/check-config.js'
 import { freePort } from '../support/free-port.js'
+import { application } from '../support/front-door.js'
 import { startGateway } from '../support/gateway.js'
 import { findProgram } from '../support/installed.js'
 import { runCaddy, skipWithoutProxy } from '../support/other-proxies.js'
 import { until } from '../support/poll.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
+import { testKey } from '../support/sealer.js'
 import { Visitor } from '../support/visitor.js'
 
 t.setTimeout(240_000)
@@ -38,6 +39,7 @@ interface Service {
   readonly stop_grace_period?: string
   readonly privileged?: boolean
   readonly user?: string
+  readonly secrets?: readonly string[]
 }
 
 interface Compose {
@@ -80,6 +82,7 @@ for (const name of ['compose.yaml', 'compose.valkey.yaml']) {
           gateway.volumes?.some((one) => one.endsWith(':/etc/gatelodge/gatelodge.yaml:ro')),
           title,
         )
+        t.same(gateway.secrets, ['gatelodge-key'], 'the key is mounted, and no part of a volume')
         t.equal(gateway.user, undefined, 'the image says which')
         t.equal(gateway.stop_grace_period, '40s', 'longer than stop.announce, stop.deadline and messages on their way')
       }
@@ -88,9 +91,18 @@ for (const name of ['compose.yaml', 'compose.valkey.yaml']) {
   )
 }
 
+/** Where the compose files mount the key, something else. */
+function withKeyAt(yaml: string, file: string): string {
+  const mounted = '/run/secrets/gatelodge-key'
+  if (!yaml.includes(mounted)) throw new Error('the file names no key')
+  return yaml.replace(mounted, file)
+}
+
 for (const name of ['gatelodge.yaml', 'gatelodge.valkey.yaml']) {
   t.test(`${name} is a file the gateway takes`, async (t) => {
-    const checked = await checkConfig(join(root, 'deploy', name), {})
+    const file = join(t.testdir({ key: testKey }), name)
+    writeFileSync(file, withKeyAt(read(`deploy/${name}`), './key'))
+    const checked = await checkConfig(file, {})
     t.ok('config' in checked, name, checked)
     if (!('config' in checked)) return
     const services: Compose['services'] = parse(read(`deploy/${name.replace('gatelodge', 'compose')}`), {
@@ -147,7 +159,7 @@ t.test(
       request.resume()
       response.end(`for ${request.headers['remote-user'] ?? 'nobody'} from ${request.headers['x-forwarded-for']}`)
     })
-    const yaml = read('deploy/gatelodge.valkey.yaml')
+    const yaml = withKeyAt(read('deploy/gatelodge.valkey.yaml'), join(t.testdir({ key: testKey }), 'key'))
       .replace(/^listen:.*\n/m, '')
       .replace(/^publicUrl:.*$/m, 'publicUrl: http://localhost')
       .replace(/^trustedProxies:.*$/m, 'trustedProxies: [127.0.0.1/32]')

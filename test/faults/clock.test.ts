@@ -1,5 +1,5 @@
 import t from 'tap'
-import { application } from '../http/front-door.js'
+import { application } from '../support/front-door.js'
 import { signIn, startHouse } from '../support/house.js'
 import type { Visitor } from '../support/visitor.js'
 import { quickest, tell, timed } from './table.js'
@@ -17,13 +17,13 @@ t.test('the clock is set forwards and backwards: nothing opens that should not, 
   })
   const right = Date.now()
   let now = right
-  const house = await startHouse(t, {
+  const core = await startHouse(t, {
     yaml: `publicUrl: http://localhost\nsites: [{ upstream: "${app.url}", identity: remote-user }]\nsession: { duration: 30d }\n`,
     now: () => now,
   })
-  await house.addUser('ana')
+  await core.addUser('ana')
   const opened = async () => {
-    const visitor = house.visitor()
+    const visitor = core.visitor()
     t.equal((await signIn(visitor, 'ana')).status, 303)
     return visitor
   }
@@ -48,13 +48,13 @@ t.test('the clock is set forwards and backwards: nothing opens that should not, 
   now = right - day
   t.equal((await ask(early)).status, 401)
   t.equal((await ask(await opened())).text, 'for ana')
-  t.equal((await ask(house.visitor())).status, 401)
+  t.equal((await ask(core.visitor())).status, 401)
 
   const statuses = new Set<number>()
   for (let guess = 0; guess < 12; guess += 1) {
     now = right + ([0, -90, 45, -day / minute, 3][guess % 5] ?? 0) * minute
     const page = '/.gatelodge/sign-in?return=/'
-    const answer = await house.visitor().fillIn(page, { username: 'ana', password: `guess ${guess}` }, '/sign-in')
+    const answer = await core.visitor().fillIn(page, { username: 'ana', password: `guess ${guess}` }, '/sign-in')
     statuses.add(answer.status)
   }
   t.strictSame(

@@ -1,10 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import embedded from '../../plugins/stores/embedded.js'
-import { application } from '../http/front-door.js'
+import { application } from '../support/front-door.js'
 import { type RunningGateway, runGatelodge, startGateway } from '../support/gateway.js'
 import { findProgram } from '../support/installed.js'
 import { until } from '../support/poll.js'
@@ -74,16 +74,21 @@ const prlimit = findProgram('prlimit')
 
 t.test('no room for another byte', { skip: prlimit === undefined && 'prlimit is not installed' }, async (t) => {
   const gateway = await gatewayOn(t)
-  // The limit on the size of a file stands for that of the disk: no page can be written.
-  const limit = (bytes: string) => execFileSync(prlimit ?? '', ['--pid', String(gateway.pid()), `--fsize=${bytes}:`])
+  // The limit on the size of a file stands for that of the disk. Pages that are there can be written again, as on a real one
+  // that is full: where not even those can, LMDB itself ends the process.
+  const limit = (bytes: string | number) => {
+    execFileSync(prlimit ?? '', ['--pid', String(gateway.pid()), `--fsize=${bytes}:`])
+  }
   await seeTrouble(
     t,
     gateway,
     'no byte more in the data file (RLIMIT_FSIZE)',
-    () => limit('4096'),
+    () => limit(statSync(join(gateway.directory, 'data/gatelodge.mdb')).size),
     () => limit('unlimited'),
   )
 })
+
+const fillStore = fileURLToPath(new URL('./fill-store.js', import.meta.url))
 
 /** A disk of a few megabytes, where this user may make one. */
 function smallDisk(t: Test, directory: string): boolean {
@@ -107,20 +112,12 @@ t.test('a disk that is full', async (t) => {
   const gateway = await gatewayOn(t, disk)
   const ballast = join(disk, 'ballast')
   writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024))
+  // Another process on the same store takes what is left, down to the pages within the file. LMDB ends some of those that write
+  // on after the first refusal; that is theirs, and the gateway's trouble is the same.
   const fill = async () => {
-    // Another process on the same store takes what is left, down to the pages within the file.
-    const lent = { now: () => Date.now(), log: { debug() {}, info() {}, warn() {}, error() {} } }
-    const store = await embedded.create(embedded.options.parse({ path: join(disk, 'data') }), lent as never)
-    for (const size of [100_000, 10_000, 1000]) {
-      for (let count = 0; ; count += 1) {
-        const isKept = await store.set(`ballast/${size}/${count}`, 'x'.repeat(size)).then(
-          () => true,
-          () => false,
-        )
-        if (!isKept) break
-      }
-    }
-    await store.close()
+    const filler = spawn(process.execPath, [fillStore, join(disk, 'data')], { stdio: 'ignore' })
+    t.teardown(() => filler.kill('SIGKILL'))
+    await once(filler, 'exit')
   }
   await seeTrouble(t, gateway, 'the disk is full (ENOSPC)', fill, () => rmSync(ballast))
 })

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { application } from '../http/front-door.js'
 import { freePort } from '../support/free-port.js'
+import { application } from '../support/front-door.js'
 import { type OpenHouse, signIn, startHouse } from '../support/house.js'
 import { MailServer, reply } from '../support/mail-server.js'
 import { until } from '../support/poll.js'
@@ -40,13 +40,13 @@ mail: { use: smtp, url: "${mailUrl ?? mail.url}", from: "Sign-in <no-reply@examp
 }
 
 /** A new user with this method: nobody else's limits are touched. */
-async function newUser({ house, addUser }: OpenHouse, method: 'sms' | 'email', number: number): Promise<string> {
+async function newUser({ core, addUser }: OpenHouse, method: 'sms' | 'email', number: number): Promise<string> {
   const name = `user-${method}-${number}`
   const id = await addUser(name, {
     email: `${name}@example.com`,
     mobile: `+1202555${String(100 + number).padStart(4, '0')}`,
   })
-  const { accounts, enrolments } = house.identity
+  const { accounts, enrolments } = core.identity
   const account = await accounts.find(id)
   if (account === undefined) throw new Error('there is an account')
   await enrolments.activate(account, { method, name: method, enrolment: null })

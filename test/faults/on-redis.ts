@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient } from '@keyv/redis'
 import type { Test } from 'tap'
-import { application } from '../http/front-door.js'
+import { application } from '../support/front-door.js'
 import { housePassword, type OpenHouse, signIn, startHouse } from '../support/house.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import type { Visitor } from '../support/visitor.js'
@@ -40,8 +40,8 @@ async function bcryptOf(password: string): Promise<string> {
   return bcrypt(password, 4)
 }
 
-export async function signedIn(house: OpenHouse): Promise<Visitor> {
-  const visitor = house.visitor()
+export async function signedIn(core: OpenHouse): Promise<Visitor> {
+  const visitor = core.visitor()
   const answer = await signIn(visitor, 'ann')
   if (answer.status !== 303) throw new Error(`${answer.status} ${answer.text}`)
   return visitor

@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { request } from 'undici'
 import { AddressRanges } from '../../src/access/client-address.js'
-import { Crowd, type Peer } from '../../src/http/crowd.js'
-import { type Measured, Pulse } from '../../src/http/pulse.js'
-import { application } from '../http/front-door.js'
+import { ConnectionsPerAddress, type Peer } from '../../src/http/listener/connections-per-address.js'
+import { EventLoopLag, type EventLoopMeasurements } from '../../src/http/listener/event-loop-lag.js'
+import { application } from '../support/front-door.js'
 import { startGateway } from '../support/gateway.js'
 import { until } from '../support/poll.js'
 import { RawSocket } from '../support/raw-socket.js'
@@ -87,17 +87,17 @@ limits: { requests: 14 }
 })
 
 t.test('behind is who works half a second a turn, twice in a row, and not who is kept from working', async (t) => {
-  let at: Measured = { now: 0, used: 0 }
+  let at: EventLoopMeasurements = { now: 0, used: 0 }
   const heard: boolean[] = []
-  const pulse = new Pulse(
+  const eventLoopLag = new EventLoopLag(
     (isBehind) => heard.push(isBehind),
     () => at,
   )
-  t.teardown(() => pulse.stop())
+  t.teardown(() => eventLoopLag.stop())
   const beat = (now: number, used: number) => {
     at = { now: at.now + now, used: at.used + used }
-    pulse.beat()
-    return pulse.isBehind
+    eventLoopLag.beat()
+    return eventLoopLag.isBehind
   }
   t.equal(beat(100, 100), false)
   t.equal(beat(5000, 30), false, 'others had the processor')
@@ -124,11 +124,11 @@ t.test('one address has a share of the connections; proxies and this machine hav
       this.emit('close')
     }
   }
-  const crowd = new Crowd()
+  const perAddress = new ConnectionsPerAddress()
   const proxies = AddressRanges.parse(['192.0.2.1'])
   const enter = (from: string) => {
     const connection = new Connection(from)
-    crowd.enter(connection, 3, proxies)
+    perAddress.enter(connection, 3, proxies)
     return connection
   }
   const mine = Array.from({ length: 5 }, () => enter('203.0.113.9'))
@@ -145,7 +145,7 @@ t.test('one address has a share of the connections; proxies and this machine hav
   mine[0]?.destroy()
   t.equal(enter('203.0.113.9').isClosed, false)
   for (const connection of mine.slice(1, 3)) {
-    crowd.enter(connection, 3, proxies)
+    perAddress.enter(connection, 3, proxies)
     t.notOk(connection.isClosed, 'read anew it is no other')
   }
 })

@@ -95,12 +95,12 @@ t.test('what is good once is good once, over two processes on one store', async 
       30_000,
     )
 
-  const browsers = Array.from({ length: tries }, (_, index) => new Visitor(t, at(index).url))
+  const knownBrowsers = Array.from({ length: tries }, (_, index) => new Visitor(t, at(index).url))
   const pages: Answer[] = []
-  for (const browser of browsers) pages.push(await signIn(browser, 'ana'))
+  for (const browser of knownBrowsers) pages.push(await signIn(browser, 'ana'))
   const code = await recoveryCode('ana')
   await race('recovery code', (index) =>
-    submit(browsers[index] as Visitor, pages[index] as Answer, '/verify/recovery-code', { code }),
+    submit(knownBrowsers[index] as Visitor, pages[index] as Answer, '/verify/recovery-code', { code }),
   )
 
   const bo = new Visitor(t, first.url)

@@ -6,6 +6,7 @@ import { runGatelodge } from '../support/gateway.js'
 import { housePassword, signIn } from '../support/house.js'
 import { until } from '../support/poll.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
+import { testKey } from '../support/sealer.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { formOf, Visitor } from '../support/visitor.js'
 import { asked, control, gatewaysOn, signedIn } from './on-redis.js'
@@ -20,19 +21,19 @@ t.setTimeout(300_000)
 t.test('Redis is frozen and goes on: no within a second or so, and the sessions are as before', { skip }, async (t) => {
   const redis = await startRedis(t)
   t.teardown(() => redis.thaw())
-  const [house] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
-  if (house === undefined) throw new Error('one was started')
-  const ann = await signedIn(house)
+  const [core] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
+  if (core === undefined) throw new Error('one was started')
+  const ann = await signedIn(core)
   t.equal((await asked(ann)).text, 'for ann')
   await redis.freeze()
   await until('the silence to be noticed', async () => (await asked(ann)).status === 503, 30_000)
   const no = await quickest(5, () => asked(ann))
   t.equal(no.value.status, 503)
   t.match(no.value.headers['retry-after'], /^\d+$/)
-  const open = await quickest(5, () => asked(house.visitor(), '/public/x'))
+  const open = await quickest(5, () => asked(core.visitor(), '/public/x'))
   t.equal(open.value.text, 'for everybody', 'what needs nobody goes on')
-  t.equal((await house.visitor().get('/.gatelodge/readyz')).status, 503)
-  t.equal((await house.visitor().get('/.gatelodge/healthz')).status, 200)
+  t.equal((await core.visitor().get('/.gatelodge/readyz')).status, 503)
+  t.equal((await core.visitor().get('/.gatelodge/healthz')).status, 200)
   redis.thaw()
   const back = await timed(() => until('the session', async () => (await asked(ann)).text === 'for ann', 60_000))
   tell(t, {
@@ -85,7 +86,7 @@ t.test(
     await signedIn(two)
     // One that starts now joins them.
     const [three] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
-    t.ok(three?.house.identity.installation.formKey.equals(one.house.identity.installation.formKey))
+    t.ok(three?.core.identity.installation.formKey.equals(one.core.identity.installation.formKey))
     tell(t, {
       fault: 'Redis gone, and back empty',
       saw: '503 with Retry-After; public pages 200; then 401, and everybody signs in again',
@@ -98,18 +99,18 @@ t.test(
 
 t.test('only the record of the installation is lost: what was cleared before stays cleared', { skip }, async (t) => {
   const redis = await startRedis(t)
-  const [house] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
-  if (house === undefined) throw new Error('one was started')
+  const [core] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
+  if (core === undefined) throw new Error('one was started')
   const client = await control(t, redis.url)
-  const before = await signedIn(house)
-  await house.house.identity.sessions.clear()
+  const before = await signedIn(core)
+  await core.core.identity.sessions.clear()
   t.equal((await asked(before)).status, 401)
-  const ann = await signedIn(house)
+  const ann = await signedIn(core)
   await client.del('{gatelodge}:value:installation')
-  await house.house.identity.epoch.raise()
+  await core.core.identity.epoch.raise()
   t.equal((await asked(before)).status, 401)
   t.equal((await asked(ann)).status, 401, 'nobody knows what was cleared meanwhile')
-  t.equal((await asked(await signedIn(house))).text, 'for ann')
+  t.equal((await asked(await signedIn(core))).text, 'for ann')
   t.equal((await asked(before)).status, 401)
 })
 
@@ -118,10 +119,10 @@ t.test(
   { skip },
   async (t) => {
     const redis = await startRedis(t)
-    const [house] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
-    if (house === undefined) throw new Error('one was started')
+    const [core] = await gatewaysOn(t, `url: "${redis.url}"`, 1)
+    if (core === undefined) throw new Error('one was started')
     const client = await control(t, redis.url)
-    const ann = await signedIn(house)
+    const ann = await signedIn(core)
     const dead = String(await freePort())
     const faults = [
       {
@@ -139,15 +140,15 @@ t.test(
       },
     ]
     for (const { fault, begin, end, session } of faults) {
-      const page = await house.visitor().get('/.gatelodge/sign-in')
+      const page = await core.visitor().get('/.gatelodge/sign-in')
       t.equal(page.status, 200)
       await begin()
-      const tried = () => signIn(house.visitor(), 'ann')
+      const tried = () => signIn(core.visitor(), 'ann')
       const no = await quickest(3, () => tried().catch(() => undefined))
       t.equal(no.value?.status, 503, fault)
       t.equal(no.value?.headers['set-cookie']?.includes('gatelodge=') ?? false, false)
       await until(`sessions to be ${session}`, async () => (await asked(ann)).status === session, 30_000)
-      t.equal((await asked(house.visitor(), '/public/x')).status, 200)
+      t.equal((await asked(core.visitor(), '/public/x')).status, 200)
       await end()
       const back = await timed(() => until('a sign-in', async () => (await tried()).status === 303, 60_000))
       await until('the session', async () => (await asked(ann)).text === 'for ann', 60_000)
@@ -168,7 +169,7 @@ t.test('Redis is down at the start: the gateway says so and ends', { skip }, asy
   const [port, redis] = [await freePort(), await freePort()]
   await writeFile(
     config,
-    `listen: 127.0.0.1:${port}\nsites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: redis, url: "redis://127.0.0.1:${redis}" }\n`,
+    `listen: 127.0.0.1:${port}\nsites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: redis, url: "redis://127.0.0.1:${redis}" }\nsecrets: { key: "${testKey}" }\n`,
   )
   const ended = await timed(() => runGatelodge(['start', '--config', config]))
   t.equal(ended.value.code, 1, ended.value.stderr)
@@ -184,7 +185,7 @@ t.test('a name that may do too little at Redis is told to the operator, and not 
   const url = redis.url.replace('//', '//poor:secret@')
   await writeFile(
     config,
-    `listen: 127.0.0.1:${await freePort()}\nsites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: redis, url: "${url}" }\n`,
+    `listen: 127.0.0.1:${await freePort()}\nsites: [{ upstream: "http://127.0.0.1:1" }]\nstore: { use: redis, url: "${url}" }\nsecrets: { key: "${testKey}" }\n`,
   )
   const { code, stderr } = await runGatelodge(['start', '--config', config])
   t.equal(code, 1)

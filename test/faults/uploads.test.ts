@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import t from 'tap'
-import { application, frontDoor } from '../http/front-door.js'
+import { application, frontDoor } from '../support/front-door.js'
 import { until } from '../support/poll.js'
 import { quickest, tell } from './table.js'
 

@@ -1,13 +1,13 @@
 import t from 'tap'
 import { parseAddress } from '../../src/access/client-address.js'
-import { type AccountRecord, accountFacts, type Circumstances } from '../../src/http/account-facts.js'
+import { type AccountCircumstances, type AccountRecord, accountFacts } from '../../src/http/gate/account-facts.js'
 
 const now = 1_763_000_000_000
 const user = { id: 'ann', username: 'ann', groups: ['staff'] }
 const plain: AccountRecord = { status: 'active', role: 'user', required: false, enrolled: [] }
-const here: Circumstances = { site: 'crm.example.com', address: parseAddress('203.0.113.9'), now }
+const here: AccountCircumstances = { site: 'crm.example.com', address: parseAddress('203.0.113.9'), now }
 
-function facts(account: Partial<AccountRecord>, circumstances: Partial<Circumstances> = {}, session = {}) {
+function facts(account: Partial<AccountRecord>, circumstances: Partial<AccountCircumstances> = {}, session = {}) {
   return accountFacts(
     { account: { ...plain, ...account }, session: { user, ...session } },
     { ...here, ...circumstances },

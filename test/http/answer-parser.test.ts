@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { AnswerError, type Head } from '../../src/http/answer-head.js'
-import { AnswerParser } from '../../src/http/answer-parser.js'
+import { AnswerError, type AnswerHead } from '../../src/http/upstream/answer-head.js'
+import { AnswerParser } from '../../src/http/upstream/answer-parser.js'
 
 /** What upstreams say, in whatever pieces it comes: read in one way only, or not at all. */
 
 interface Seen {
-  heads: Head[]
+  heads: AnswerHead[]
   body: string
   ends: number
   keepAlive: boolean | undefined

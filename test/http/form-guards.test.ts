@@ -1,9 +1,9 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { FormTokens } from '../../src/http/form-token.js'
-import { returnPath } from '../../src/http/return-path.js'
-import { isSameOrigin } from '../../src/http/same-origin.js'
+import { FormTokens } from '../../src/http/web/form-token.js'
+import { returnPath } from '../../src/http/web/return-path.js'
+import { isSameOrigin } from '../../src/http/web/same-origin.js'
 
 const own = 'https://crm.example.com'
 
@@ -53,17 +53,19 @@ t.test('a form token is worth something in one browser, for one purpose, for hal
     'another key',
   )
 
-  const [time = '', signature = ''] = token.split('.')
+  const [time = '', chance = '', signature = ''] = token.split('.')
   const later = (Number.parseInt(time, 36) + 3600).toString(36)
   const forged = [
     '',
     '.',
     time,
     `${time}.`,
-    `.${signature}`,
-    `${later}.${signature}`,
+    `${time}.${signature}`,
+    `..${signature}`,
+    `${later}.${chance}.${signature}`,
+    `${time}.x${chance}.${signature}`,
     `${token}.x`,
-    `${time}.${signature}A`,
+    `${time}.${chance}.${signature}A`,
   ]
   for (const bad of forged) t.notOk(tokens.check(bad, 'sign-in', 'cookie'), JSON.stringify(bad))
 

@@ -1,7 +1,9 @@
 import t from 'tap'
 import { request as ask } from 'undici'
+import { application, type FrontDoorInput, frontDoor, prefix, signedIn, token } from '../support/front-door.js'
+import { until } from '../support/poll.js'
+import { RawSocket } from '../support/raw-socket.js'
 import type { Scope } from '../support/scope.js'
-import { type FrontDoorInput, frontDoor, prefix, signedIn, token } from './front-door.js'
 
 /** Where other proxies ask. What real ones send and do is in test/journeys/other-proxies.test.ts. */
 
@@ -33,6 +35,13 @@ async function door(t: Scope, input: Partial<FrontDoorInput> = {}) {
     return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() }
   }
   return Object.assign(gateway, { send })
+}
+
+async function sendRaw(t: Scope, port: number, text: string): Promise<string> {
+  const socket = await RawSocket.open(t, port)
+  socket.write(text)
+  await until('an answer', () => socket.text().includes('\r\n\r\n'))
+  return socket.text()
 }
 
 /** As Caddy and Traefik ask. */
@@ -157,7 +166,7 @@ t.test('what is missing, comes twice or is said in two ways opens nothing', asyn
   await unclear('no address', without('x-forwarded-uri'))
   await unclear('no host', without('x-forwarded-host'))
   const whole = held('/assets/a.css', { cookie })
-  for (const name of ['x-forwarded-method', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-uri'] as const) {
+  for (const name of ['x-forwarded-method', 'x-forwarded-host', 'x-forwarded-uri'] as const) {
     await unclear(`${name} twice`, { ...whole, [name]: [whole[name] ?? '', whole[name] ?? ''] })
   }
   await unclear('two in one line', { ...whole, 'x-forwarded-host': 'app.example.com, evil.example.com' })
@@ -208,11 +217,84 @@ t.test('the client is who the proxy names, never the proxy itself', async (t) =>
   t.equal((await send(unnamed)).status, 403, 'nobody named: the strictest network')
 })
 
-t.test('our own pages ask for themselves, and nobody asks through another proxy', async (t) => {
+t.test('nobody is let in by asking about our own pages, which nothing judges', async (t) => {
   const { send } = await door(t)
-  t.equal((await send(held(`${prefix}/sign-in`))).status, 200)
-  t.equal((await send(held(`${prefix}/forward-auth`, { cookie }))).status, 404)
-  t.equal((await send(held(`${prefix}/forward%2Dauth/x`, { cookie }))).status, 404)
+  for (const path of ['', '/', '/sign-in', '/healthz', '/forward-auth', '/forward-auth/assets/a.css', '?x=1']) {
+    const answer = await send(held(`${prefix}${path}`, { cookie }))
+    t.equal(answer.status, 404, path)
+    t.match(answer.headers['x-gatelodge-reason'], /own pages/)
+    t.ok((await send(heldByNginx(`${prefix}${path}`, { cookie }))).status >= 400, path)
+    if (path.startsWith('/')) t.equal((await send({ host: 'app.example.com', cookie }, `${prefix}${path}`)).status, 404)
+  }
+})
+
+/** What one reader takes for our own pages and another for an application's. */
+const aliases = [
+  '/%2egatelodge',
+  '/%2Egatelodge/',
+  '/%2egatelodge/sign-in',
+  '/.gatelodg%65/sign-in',
+  '/.GATELODGE',
+  '/.Gatelodge/sign-in',
+  '/.gatelodge.',
+  '/.gatelodge%20/sign-in',
+  '/.gatelodge;x=1/sign-in',
+  '/.gatelodge%3fx/sign-in',
+  '/.gatelodge%23',
+  '/.gatelodge::$DATA',
+  '/.gatelodge:$I30:$INDEX_ALLOCATION/sign-in',
+  '/%EF%BC%8Egatelodge/sign-in',
+  '/./.gatelodge',
+  '//.gatelodge',
+  '/x/../.gatelodge',
+  '/.gatelodge/../.gatelodge/sign-in',
+  '/.gatelodge/forward%2Dauth',
+  '/.gatelodge/%66orward-auth/x',
+  '/.gatelodge/forward-auth;x',
+]
+
+t.test('another spelling of our own prefix is refused, by the question and by the proxy itself', async (t) => {
+  const behind = await application(t)
+  const { send, port } = await door(t, {
+    sites: [{ upstream: behind.url, rules: [{ path: '/**', access: 'public', line: 1 }] }],
+  })
+  for (const alias of aliases) {
+    t.equal((await send(held(alias, { cookie }))).status, 400, `asked about ${alias}`)
+    const straight = await sendRaw(t, port, `GET ${alias} HTTP/1.1\r\nHost: app.example.com\r\n\r\n`)
+    t.match(straight, /^HTTP\/1\.1 400 /, `straight ${alias}`)
+  }
+  t.equal(behind.requests.length, 0)
+  t.equal((await send(held('/.gatelodge-notes/x', { cookie }))).status, 200, 'a name of its own is the application’s')
+  t.equal((await send(held('/x/.gatelodge/y', { cookie }))).status, 200)
+})
+
+t.test('every 200 says each header a proxy may copy, with nothing in it where there is nothing to say', async (t) => {
+  const sites: FrontDoorInput['sites'] = [
+    {
+      upstream: 'none',
+      identity: {
+        preset: 'remote-user',
+        headers: { 'X-User': '{username}' },
+        assertion: { header: 'X-Signed', lifetimeSeconds: 60 },
+      },
+      rules: [{ path: '/assets/**', access: 'public', line: 1 }],
+    },
+    { host: 'seen.example.com', upstream: 'none', identity: 'remote-user', enforce: false },
+    { host: 'basic.example.com', upstream: 'none', identity: { basic: { username: '{username}', password: 'x' } } },
+  ]
+  const { send } = await door(t, { sites })
+  const said = async (host: string, more: Record<string, string> = {}, uri = '/assets/a.css') => {
+    const answer = await send({ ...held(uri, more), 'x-forwarded-host': host })
+    t.equal(answer.status, 200, host)
+    return answer.headers
+  }
+  const lies = { 'remote-user': 'root', 'x-user': 'root', 'x-signed': 'root' }
+  const names = ['remote-user', 'remote-email', 'remote-groups', 'remote-name', 'cookie', 'authorization']
+  const nobody = await said('app.example.com', lies)
+  for (const name of [...names, 'x-user', 'x-signed']) t.equal(nobody[name], '', name)
+  const observed = await said('seen.example.com', lies, '/page')
+  for (const name of names) t.equal(observed[name], '', name)
+  t.match((await said('basic.example.com', { cookie }))['authorization'], /^Basic /)
 })
 
 t.test('a WebSocket opens only from a page of the application', async (t) => {
@@ -254,4 +336,75 @@ t.test('a site without an application answers nobody straight', async (t) => {
   const answer = await ask(`http://127.0.0.1:${port}/page`, { headers: { host: 'app.example.com', cookie } })
   t.equal(answer.statusCode, 502)
   t.match(await answer.body.text(), 'upstream.none')
+})
+
+t.test('what a site lets pass is judged by every reading here, too', async (t) => {
+  const { send } = await door(t, {
+    sites: [
+      {
+        upstream: 'none',
+        paths: { encodedSlash: 'pass', emptySegment: 'pass' },
+        rules: [
+          { path: '/admin/**', access: 'second-factor', line: 1 },
+          { path: '/**', access: 'public', line: 2 },
+        ],
+      },
+    ],
+  })
+  const status = async (uri: string) => (await send(held(uri))).status
+  t.equal(await status('/@acme%2fpkg'), 200)
+  t.equal(await status('/x//y'), 200)
+  t.equal(await status('/admin%2fpanel'), 401)
+  t.equal(await status('//admin/panel'), 401)
+  t.equal(await status('//x/ADMIN/panel'), 401)
+  t.equal(await status('/x%5cy'), 400)
+  const ofEnvoy = async (uri: string) => (await send({ host: 'h', 'x-forwarded-for': '192.0.2.1' }, uri)).status
+  t.equal(await ofEnvoy('/@acme%2fpkg'), 200)
+  t.equal(await ofEnvoy('//x//y'), 200)
+  t.equal(await ofEnvoy('/admin%2fpanel'), 401)
+  t.equal(await ofEnvoy('//admin/panel'), 401)
+  t.equal(await ofEnvoy('/x%2f..%2fy'), 400)
+  t.equal(await status('/x%2f..%2fadmin'), 400)
+  t.equal(await status('/%2f.gatelodge/sign-in'), 400)
+  t.equal(await status('//.gatelodge'), 400)
+})
+
+t.test('a method in a header is judged beside the one of the request', async (t) => {
+  const { send } = await door(t)
+  const posted = { ...held('/office/x', { 'x-forwarded-for': '203.0.113.5' }) }
+  t.equal((await send(posted)).status, 200)
+  t.equal((await send({ ...posted, 'x-http-method-override': 'POST' })).status, 403, 'POST is denied there')
+  t.equal((await send({ ...posted, 'x-http-method': 'get' })).status, 200)
+  t.equal((await send({ ...posted, 'x-http-method': 'PUT', 'x-method-override': 'GET' })).status, 400)
+  t.equal((await send({ ...posted, 'x-http-method': 'TRACE' })).status, 400)
+  t.equal((await send({ ...posted, 'x-http-method-override': 'PUT, POST' })).status, 400)
+  t.equal((await send({ ...posted, x_http_method_override: 'POST' })).status, 400, 'a spelling that no proxy takes off')
+})
+
+t.test('of a chain of proxies that each add the scheme, the one the client came to has the say', async (t) => {
+  const { send } = await door(t, { trusted: ['127.0.0.1/32', '10.0.0.0/8'] })
+  const led = async (proto: string | string[], client: string) => {
+    const headers = { ...held('/page', { accept: html }), 'x-forwarded-proto': proto, 'x-forwarded-for': client }
+    const answer = await send(headers)
+    t.equal(answer.status, 302, `${proto} of ${client}`)
+    return String(answer.headers['location']).split(':')[0]
+  }
+  t.equal(await led('https,http', '192.0.2.1, 10.0.0.1'), 'https')
+  t.equal(await led('https, http, http', '192.0.2.1, 10.0.0.1, 10.0.0.2'), 'https')
+  t.equal(await led('https,http', '192.0.2.1'), 'http', 'the client wrote the first itself')
+  t.equal(await led('gopher, http', '192.0.2.1'), 'http')
+  t.equal(await led(['https', 'http'], '192.0.2.1, 10.0.0.1'), 'https', 'in two lines')
+  t.equal(await led('https', '192.0.2.1, 10.0.0.1'), 'https', 'one that all pass on')
+  const odd = { ...held('/page'), 'x-forwarded-proto': 'https, gopher' }
+  t.equal((await send(odd)).status, 400, 'the trusted end says nothing that is one')
+})
+
+t.test('the script of a service worker that would control our own pages is not let through', async (t) => {
+  const { send } = await door(t)
+  const ask = (uri: string) => send(held(uri, { cookie, 'service-worker': 'script' }))
+  const refused = await ask('/sw.js?v=2')
+  t.equal(refused.status, 403)
+  t.match(refused.body, /service-worker\.refused/)
+  t.equal((await ask('/wiki/sw.js')).status, 200)
+  t.equal((await send(held('/sw.js', { cookie }))).status, 200, 'the same file as anything else')
 })

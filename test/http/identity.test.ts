@@ -4,13 +4,15 @@ import fc from 'fast-check'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
 import t, { type Test } from 'tap'
 import { HeaderTemplate } from '../../src/access/header-template.js'
-import { checkConfig } from '../../src/config/load-config.js'
-import type { AssertionSigner } from '../../src/http/application.js'
-import { IdentityHeaders, type IdentitySettings } from '../../src/http/identity-headers.js'
-import { HeaderPolicy, type RequestFacts } from '../../src/http/upstream-headers.js'
-import { AssertionKeys } from '../../src/identity/assertion-keys.js'
-import { Assertions } from '../../src/identity/assertions.js'
-import { Clock, emptyStore } from '../identity/rooms.js'
+import type { AssertionSigner } from '../../src/http/applications/application.js'
+import { IdentityHeaders, type IdentitySettings } from '../../src/http/applications/identity-headers.js'
+import { HeaderPolicy, type RequestFacts } from '../../src/http/applications/upstream-headers.js'
+import { AssertionKeys } from '../../src/identity/api-clients/assertion-keys.js'
+import { Assertions } from '../../src/identity/api-clients/assertions.js'
+import { checkConfig } from '../../src/plugin-host/check-config.js'
+import { Clock, emptyStore } from '../support/core.js'
+import { lentHost } from '../support/lent-host.js'
+import { testSealer } from '../support/sealer.js'
 
 const upstream = 'http://10.1.2.3:3000'
 const facts: RequestFacts = { client: '203.0.113.9', scheme: 'https', host: 'crm.example.com', requestId: 'r1' }
@@ -109,7 +111,9 @@ async function signing(t: Test, settings: { rotateSeconds?: number } = {}) {
   const clock = new Clock()
   const { now } = clock
   const store = await emptyStore(t, clock)
-  const keys = () => new AssertionKeys({ store, now, rotateSeconds: 30 * 86_400, ...settings })
+  const sealer = testSealer()
+  const { log } = lentHost()
+  const keys = () => new AssertionKeys({ store, sealer, log, now, rotateSeconds: 30 * 86_400, ...settings })
   const first = keys()
   const signer: AssertionSigner = new Assertions({ keys: first, issuer: 'https://crm.example.com', now })
   const session = { id: 's1', user: zoe, passwordAt: clock.now() - 5000, secondFactorAt: clock.now() - 1000 }
@@ -144,6 +148,16 @@ t.test('an assertion says who it is, to whom and for how long, and its key is pu
   t.ok(await verify(token, another), 'any other process publishes the same keys')
   for (const key of await another.published())
     t.same(Object.keys(key).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'])
+})
+
+t.test('an assertion says whether a passkey was given, and no password where there was none', async (t) => {
+  const { signer, session, verify } = await signing(t)
+  const amrOf = async (id: string, more: object) =>
+    (await verify(await signer.of({ ...session, id, ...more }, 'crm', 300))).payload['amr']
+  const passkeyAt = session.passwordAt
+  t.same(await amrOf('alone', { passkeyAt, via: ['passkey'] }), ['pop', 'mfa'])
+  t.same(await amrOf('second', { passkeyAt, via: ['password', 'passkey'] }), ['pwd', 'pop', 'mfa'])
+  t.same(await amrOf('none', { via: ['password', 'totp'] }), ['pwd', 'mfa'])
 })
 
 t.test('an assertion is signed once for a session, and anew before it is over', async (t) => {

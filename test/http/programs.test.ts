@@ -1,13 +1,12 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type IncomingMessage, type OutgoingHttpHeaders, request as requestHttp } from 'node:http'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { RuleSettings } from '../../src/access/policy.js'
-import type { TokenWish } from '../../src/identity/tokens.js'
-import { add, PASSWORD, type Rooms, rooms } from '../identity/rooms.js'
-import { until } from '../support/poll.js'
-import { rawExchange } from '../support/raw-socket.js'
+import type { RuleSettings } from '../../src/access/rule.js'
+import type { TokenWish } from '../../src/identity/api-clients/app-tokens.js'
+import { add, PASSWORD, type Rooms, services } from '../support/core.js'
 import {
   type Application,
   application,
@@ -15,7 +14,10 @@ import {
   frontDoor,
   type SiteInput,
   token as session,
-} from './front-door.js'
+} from '../support/front-door.js'
+import { findProgram, skipWithout } from '../support/installed.js'
+import { until } from '../support/poll.js'
+import { rawExchange } from '../support/raw-socket.js'
 
 /** Programs at the front door: real sockets, a real store, real passwords. */
 
@@ -45,8 +47,8 @@ const rules: readonly RuleSettings[] = [
   api,
 ]
 
-async function house(t: Test, more: { site?: Partial<SiteInput> } = {}): Promise<House> {
-  const r = await rooms(t)
+async function core(t: Test, more: { site?: Partial<SiteInput> } = {}): Promise<House> {
+  const r = await services(t)
   const app = await application(t, (request, response) => {
     if (request.url?.includes('stream')) {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\n\n')
@@ -95,7 +97,7 @@ const basic = (username: string, password = PASSWORD) => ({
 t.test(
   'what a program sent to prove itself stays here, and what was meant for the application goes there',
   async (t) => {
-    const { r, app, issue, send } = await house(t)
+    const { r, app, issue, send } = await core(t)
     await add(r, 'nightly', { role: 'api' })
     await add(r, 'ann')
     const secret = await issue('ann')
@@ -124,8 +126,64 @@ t.test(
   },
 )
 
+t.test('a token in a header of its own leaves Authorization to the application', async (t) => {
+  const { r, app, issue, send } = await core(t)
+  await add(r, 'ann')
+  await add(r, 'nightly', { role: 'api' })
+  const secret = await issue('ann')
+  const seen = () => app.requests.at(-1)?.headers
+  for (const authorization of [
+    'token 0123abcd',
+    'Negotiate abc',
+    'Bearer theirs',
+    basic('their own', 'x').authorization,
+  ]) {
+    t.match(await send('GET', '/api/x', { 'X-Gatelodge-Token': secret, authorization }), { status: 200 }, authorization)
+    t.same([seen()?.['remote-user'], seen()?.authorization], ['ann', authorization])
+    t.equal(seen()?.['x-gatelodge-token'], undefined, 'taken off')
+  }
+  await send('GET', '/api/x', { 'x-gatelodge-token': secret, ...bearer(secret) })
+  t.equal(seen()?.authorization, undefined, 'a token of ours is no application’s to see, in either')
+  await send('GET', '/public/x', { 'x-gatelodge-token': secret, x_gatelodge_token: secret, authorization: 'token x' })
+  t.same(
+    [seen()?.['x-gatelodge-token'], seen()?.['x_gatelodge_token'], seen()?.authorization],
+    [undefined, undefined, 'token x'],
+  )
+
+  const count = app.requests.length
+  const wrong = [`${secret}x`, `Bearer ${secret}`, '', PASSWORD, [secret, secret], basic('nightly').authorization]
+  for (const value of wrong) {
+    const refused = await send('GET', '/api/x', { 'x-gatelodge-token': value, ...basic('nightly') })
+    t.match(refused, { status: 401, code: 'api.credentials' }, `${value}`)
+  }
+  t.match(await send('GET', '/elsewhere', { 'x-gatelodge-token': secret }), { status: 401, code: 'sign-in.required' })
+  t.equal(app.requests.length, count)
+
+  t.match(await send('GET', '/api/x', basic('', secret)), { status: 200 }, 'git of https://:TOKEN@host')
+  t.match(await send('GET', '/api/x', basic(secret, '')), { status: 200 }, 'git of https://TOKEN:@host')
+  t.match(await send('GET', '/api/x', basic('', PASSWORD)), { status: 401 }, 'and no name is nobody’s password')
+})
+
+t.test('git takes a token as a name and as a password', { skip: skipWithout('git', findProgram('git')) }, async (t) => {
+  const { r, app, door, issue } = await core(t)
+  await add(r, 'ann')
+  const secret = await issue('ann')
+  for (const who of [`${secret}:`, `:${secret}`]) {
+    const before = app.requests.length
+    const address = `http://${who}@127.0.0.1:${door.port}/api/it.git`
+    const git = spawn('git', ['-c', 'credential.helper=', 'ls-remote', address], {
+      env: { ...process.env, GIT_TERMINAL_PROMPT: '0', no_proxy: '*' },
+      stdio: 'ignore',
+    })
+    await once(git, 'exit')
+    const [request] = app.requests.slice(before)
+    t.match(request?.url, /^\/api\/it\.git\/info\/refs/, who.replace(secret, 'TOKEN'))
+    t.same([request?.headers['remote-user'], request?.headers.authorization], ['ann', undefined])
+  }
+})
+
 t.test('programs get no session, no page and no box to type into', async (t) => {
-  const { r, issue, send } = await house(t)
+  const { r, issue, send } = await core(t)
   const account = await add(r, 'nightly', { role: 'api' })
   const secret = await issue('nightly')
   const page = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
@@ -157,7 +215,7 @@ t.test('programs get no session, no page and no box to type into', async (t) => 
 t.test(
   'a token used on a site outside its scope reaches nothing, by no trick with hosts, paths or methods',
   async (t) => {
-    const { r, app, door, issue, send } = await house(t)
+    const { r, app, door, issue, send } = await core(t)
     await add(r, 'ann')
     const scopes = {
       sites: ['crm.example.com'],
@@ -203,7 +261,7 @@ t.test(
 )
 
 t.test('a token for the management opens no site that it does not name', async (t) => {
-  const { r, issue, send } = await house(t)
+  const { r, issue, send } = await core(t)
   await add(r, 'ann')
   const host = { host: 'crm.example.com' }
   const bare = await issue('ann', { admin: true })
@@ -213,7 +271,7 @@ t.test('a token for the management opens no site that it does not name', async (
 })
 
 t.test('the rate of a token is said with every answer, and kept', async (t) => {
-  const { r, app, issue, send } = await house(t)
+  const { r, app, issue, send } = await core(t)
   await add(r, 'ann')
   const secret = await issue('ann', { rate: { requests: 2, seconds: 86_400 } })
   const first = await send('GET', '/api/x', bearer(secret))
@@ -231,7 +289,7 @@ t.test('the rate of a token is said with every answer, and kept', async (t) => {
 t.test(
   'what browsers ask before a call from another origin passes where the rule says so, and nothing else does',
   async (t) => {
-    const { app, send, door } = await house(t)
+    const { app, send, door } = await core(t)
     const preflight = { origin: 'https://shop.example.com', 'access-control-request-method': 'PUT' }
     const passed = await send('OPTIONS', '/api/x', { ...preflight, cookie: 'gatelodge=junk', 'remote-user': 'root' })
     t.match(passed, { status: 200, body: 'OPTIONS /api/x' })
@@ -267,7 +325,7 @@ t.test(
 )
 
 t.test('a WebSocket by token opens like any, and ends with the token', async (t) => {
-  const { r, app, door, issue } = await house(t)
+  const { r, app, door, issue } = await core(t)
   const sockets = new WebSocketServer({ server: app.server })
   const handshakes: IncomingMessage[] = []
   sockets.on('connection', (socket, request) => {
@@ -310,7 +368,7 @@ t.test('a WebSocket by token opens like any, and ends with the token', async (t)
 })
 
 t.test('a stream ends when its token expires, or the password that opened it ends', async (t) => {
-  const { r, app, door, issue } = await house(t)
+  const { r, app, door, issue } = await core(t)
   const nightly = await add(r, 'nightly', { role: 'api' })
   const expiresAt = r.clock.ms + 3_600_000
   const open = async (headers: OutgoingHttpHeaders) => {
@@ -337,7 +395,7 @@ t.test('a stream ends when its token expires, or the password that opened it end
 })
 
 t.test('on a site that is only observed an application’s own Basic passes untouched, however often', async (t) => {
-  const { r, app, issue, send } = await house(t, { site: { enforce: false } })
+  const { r, app, issue, send } = await core(t, { site: { enforce: false } })
   await add(r, 'ann')
   const theirs = basic('ann', 'the password of the application')
   for (let turn = 0; turn < 7; turn += 1) t.match(await send('GET', '/api/x', theirs), { status: 200 })
@@ -349,7 +407,7 @@ t.test('on a site that is only observed an application’s own Basic passes unto
 })
 
 t.test('an exempt account passes with its password where a site allows API clients (S09)', async (t) => {
-  const { r, app, send } = await house(t, { site: { host: 'crm.example.com' } })
+  const { r, app, send } = await core(t, { site: { host: 'crm.example.com' } })
   const ann = await add(r, 'ann')
   const host = { host: 'crm.example.com', 'x-forwarded-for': '203.0.113.9' }
   const ask = (path = '/api/x', more = {}) => send('GET', path, { ...host, ...basic('ann'), ...more })

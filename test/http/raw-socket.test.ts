@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { application, frontDoor, prefix, signedIn, token } from '../support/front-door.js'
 import { until } from '../support/poll.js'
 import { RawSocket, rawExchange } from '../support/raw-socket.js'
-import { application, frontDoor, prefix, signedIn, token } from './front-door.js'
 
 /** What reaches an application from bytes no browser sends. Each test opens with the attack. */
 
@@ -166,7 +166,7 @@ t.test('bytes before the gate', async (t) => {
     await refused(t, 'GET /public/x HTTP/1.1\r\nHost: h\r\n: a\r\n\r\n')
     await refused(t, 'GET /public/x HTTP/1.1\r\nHost: h\r\nX(: a\r\n\r\n')
     await refused(t, 'GET\t/public/x HTTP/1.1\r\nHost: h\r\n\r\n')
-    await refused(t, 'NONSENSE /public/x HTTP/1.1\r\nHost: h\r\n\r\n')
+    await refused(t, 'NONSENSE /public/x HTTP/1.1\r\nHost: h\r\n\r\n', 501)
   })
 
   t.test('chunk sizes with tricks end the request, and what was hidden behind them never arrives', async (t) => {
@@ -270,7 +270,7 @@ t.test('bytes before the gate', async (t) => {
       'X-Real-IP',
       'X-Original-URL',
       'X-Rewrite-URL',
-      'X-HTTP-Method-Override',
+      'X_HTTP_Method_Override',
       'Proxy',
       'Proxy-Authorization',
       'Keep-Alive',

@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { Door } from '../../src/http/door.js'
-import { Standstill } from '../../src/http/standstill.js'
-import { acceptanceOf } from '../../src/http/web-socket.js'
+import { Listener } from '../../src/http/listener/listener.js'
+import { StalledConnections } from '../../src/http/listener/stalled-connections.js'
+import { acceptanceOf } from '../../src/http/web-sockets/frames.js'
+import { application, type FrontDoor, type FrontDoorInput, frontDoor } from '../support/front-door.js'
 import { until, untilStill } from '../support/poll.js'
 import { RawSocket } from '../support/raw-socket.js'
 import type { Scope } from '../support/scope.js'
-import { application, type FrontDoor, type FrontDoorInput, frontDoor } from './front-door.js'
 
 /** Looks that something may wait with nothing taken; the first only sees that it waits. */
 const patience = 12
@@ -33,16 +33,16 @@ async function watched(t: Scope, url: string, more: Partial<FrontDoorInput> = {}
   const rules = [{ path: '/**', access: 'public' as const, line: 1 }]
   const door = await frontDoor(t, { sites: [{ upstream: url, rules, limits: { connections: 1 } }], ...more })
   let cut = 0
-  const standstill = new Standstill(Number.POSITIVE_INFINITY, (clients) => {
+  const stalled = new StalledConnections(Number.POSITIVE_INFINITY, (clients) => {
     cut += clients
   })
   const sockets: Socket[] = []
   door.fastify.server.on('connection', (socket: Socket) => {
     sockets.push(socket)
-    standstill.watch(socket)
+    stalled.watch(socket)
   })
   const look = (times: number) => {
-    for (let time = 0; time < times; time += 1) standstill.look()
+    for (let time = 0; time < times; time += 1) stalled.look()
   }
   const waits = () => sockets.some(({ writableLength }) => writableLength > 0)
   const taken = () => sockets.reduce((sum, { bytesWritten, writableLength }) => sum + bytesWritten - writableLength, 0)
@@ -187,7 +187,7 @@ t.test('the door cuts by itself, with what its limits say now, and tells how man
   const server = createServer((_request, response) => response.end(Buffer.alloc(32 * 1024 * 1024)))
   const limits = { connections: 100, connectionsPerAddress: 100, requests: 100, proxies: [] }
   let cut = 0
-  const door = new Door(
+  const door = new Listener(
     server,
     { ...limits, sendMs: Number.POSITIVE_INFINITY },
     {
@@ -210,20 +210,20 @@ t.test('the door cuts by itself, with what its limits say now, and tells how man
 })
 
 t.test('what is closed is watched no more', async (t) => {
-  const standstill = new Standstill(60_000)
+  const stalled = new StalledConnections(60_000)
   const server = createServer((_request, response) => response.end('well'))
   server.on('connection', (socket) => {
-    standstill.watch(socket)
-    standstill.watch(socket)
+    stalled.watch(socket)
+    stalled.watch(socket)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const client = await RawSocket.open(t, (server.address() as { port: number }).port)
   client.write(get('/'))
   await client.untilReceived('well')
-  t.equal(standstill.size, 1)
+  t.equal(stalled.size, 1)
   client.reset()
-  await until('it to be forgotten', () => standstill.size === 0)
+  await until('it to be forgotten', () => stalled.size === 0)
 })
 
 function agreed({ 'sec-websocket-key': key = '' }: IncomingMessage['headers']): string {

@@ -6,14 +6,14 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { FrameBoundary } from '../../src/http/web-socket.js'
+import { FrameBoundary } from '../../src/http/web-sockets/frames.js'
+import { type Application, application, frontDoor, token } from '../support/front-door.js'
 import { localhostCertificate } from '../support/localhost-certificate.js'
 import { ownTime } from '../support/own-time.js'
 import { until, untilStill } from '../support/poll.js'
 import { RawSocket, rawExchange } from '../support/raw-socket.js'
 import type { Scope } from '../support/scope.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
-import { type Application, application, frontDoor, token } from './front-door.js'
 
 /** Upgrades: each test opens with the attack. */
 

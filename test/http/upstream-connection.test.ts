@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
-import { UpstreamConnection, UpstreamTimeout } from '../../src/http/upstream-connection.js'
+import { UpstreamConnection, UpstreamTimeout } from '../../src/http/upstream/upstream-connection.js'
 import { until } from '../support/poll.js'
 
 const [minute, hour] = [60_000, 3_600_000]

@@ -1,8 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Cookies, setsOurCookie, withoutOurCookies } from '../../src/http/cookies.js'
-import { encodeIdentity, type IdentityChoice, IdentityHeaders } from '../../src/http/identity-headers.js'
-import { HeaderPolicy, type HeaderPolicySettings, type RequestFacts } from '../../src/http/upstream-headers.js'
+import { encodeIdentity, type IdentityChoice, IdentityHeaders } from '../../src/http/applications/identity-headers.js'
+import {
+  HeaderPolicy,
+  type HeaderPolicySettings,
+  type RequestFacts,
+} from '../../src/http/applications/upstream-headers.js'
+import { Cookies, setsOurCookie, withoutOurCookies } from '../../src/http/web/cookies.js'
 
 const policyFor = ({
   identity,
@@ -36,9 +40,9 @@ t.test('what a client says about identity, origin or method never arrives, in an
     'X-Real-IP',
     'X-Original-URL',
     'X-Rewrite-URL',
-    'X-HTTP-Method-Override',
-    'X-HTTP-Method',
-    'X-Method-Override',
+    'X_HTTP_Method_Override',
+    'X.HTTP.Method',
+    'X-Method_Override',
     'Proxy',
     'Proxy-Authorization',
     'SSL-Client-S-DN',
@@ -170,6 +174,7 @@ t.test('our cookies are cut out of Cookie and every other byte stays', async (t)
   t.equal(withoutOurCookies('a=1; __Host-gatelodge=T;  b=2'), 'a=1;  b=2')
   t.equal(withoutOurCookies('__Host-gatelodge=T; b=2'), 'b=2')
   t.equal(withoutOurCookies('gatelodge-device=D'), undefined)
+  t.equal(withoutOurCookies('a=1; __Host-gatelodge-browser=B; gatelodge-browser=B'), 'a=1')
   t.equal(withoutOurCookies('a=1; =gatelodge=T; \u00a0gatelodge-pending =P; mygatelodge=3'), 'a=1; mygatelodge=3')
   const secret = 'SECRETSECRET'
   const pair = fc
@@ -260,4 +265,30 @@ t.test('names made up by clients do not grow memory', async (t) => {
     '1',
   ])
   t.strictSame(values(policy.request(['X_Forwarded_For', 'lie'], facts), 'X_Forwarded_For'), [])
+})
+
+t.test("what an application's sign-out clears reaches none of our cookies", async (t) => {
+  const cleared = (value: string) =>
+    values(policyFor({ upstream }).response(['Clear-Site-Data', value]), 'clear-site-data')
+  t.strictSame(cleared('"cookies"'), [])
+  t.strictSame(cleared('"cache", "cookies","storage"'), ['"cache", "storage"'])
+  const others = '"cache", "clientHints", "executionContexts", "prefetchCache", "prerenderCache", "storage"'
+  t.strictSame(cleared('"*"'), [others], 'all is all but the cookies')
+  t.strictSame(cleared('"*", "cookies", "cache"'), [others])
+  t.strictSame(
+    cleared('"storageBuckets", cookies, *, "COOKIES", "coo\tkies"'),
+    [],
+    'what is not known is not passed on',
+  )
+})
+
+t.test('an application neither widens its service workers nor has visits of our pages reported to it', async (t) => {
+  const raw = ['Service-Worker-Allowed', '/', 'NEL', '{"report_to":"x","max_age":1,"success_fraction":1}', 'A', 'b']
+  t.strictSame(policyFor({ upstream }).response(raw), ['A', 'b'])
+  t.strictSame(policyFor({ upstream, serviceWorkers: 'allow' }).response(raw), [
+    'Service-Worker-Allowed',
+    '/',
+    'A',
+    'b',
+  ])
 })

@@ -1,10 +1,9 @@
 import t, { type Test } from 'tap'
 import sms from '../../plugins/second-factors/sms.js'
 import type { Mail, SmsTransport, User } from '../../src/contracts.js'
-import type { Account } from '../../src/identity/accounts.js'
-import { FRESH_MS, missingProof } from '../../src/identity/fresh-proof.js'
-import type { OpenSession } from '../../src/identity/sessions.js'
-import { build, lentHost } from '../support/lent-host.js'
+import type { Account } from '../../src/identity/accounts/account.js'
+import { FRESH_MS, missingProof } from '../../src/identity/sessions/fresh-proof.js'
+import type { OpenSession } from '../../src/identity/sessions/sessions.js'
 import {
   add,
   Clock,
@@ -15,16 +14,19 @@ import {
   overStore,
   PASSWORD,
   type Rooms,
-  rooms,
+  services,
   tryPassword,
-} from './rooms.js'
+} from '../support/core.js'
+import { build, lentHost } from '../support/lent-host.js'
 
 const NEW = 'quite another lamp at the gate'
 
 /** A house that sends mail, and what it sent. */
-async function withMail(t: Parameters<typeof rooms>[0]): Promise<{ r: Rooms; mails: Mail[]; told(): Promise<Mail[]> }> {
+async function withMail(
+  t: Parameters<typeof services>[0],
+): Promise<{ r: Rooms; mails: Mail[]; told(): Promise<Mail[]> }> {
   const mails: Mail[] = []
-  const r = await rooms(t, { mail: { send: async (mail) => void mails.push(mail) } })
+  const r = await services(t, { mail: { send: async (mail) => void mails.push(mail) } })
   const told = async () => {
     await r.settled()
     await r.messages.settled()
@@ -76,7 +78,7 @@ t.test('a new password ends whatever the old one opened', async (t) => {
 })
 
 t.test('of many changes at once one wins, in any process', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const other = await r.beside()
   const account = await add(r, 'ada')
   const user = await userOf(r, 'ada')
@@ -147,7 +149,7 @@ t.test(
 )
 
 t.test('a notice that cannot be sent is for the operator to know, and stops nobody', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada', { email: 'ada@example.com' })
   const user = await userOf(r, 'ada')
   r.notices.tell('password-changed', { user, values: {} })
@@ -217,7 +219,7 @@ t.test('the number that sign-in codes go to changes when a code came back from t
 })
 
 t.test('what was begun in a session that is signed out ends with it', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const token = await open(r, 'ada')
   const step = await r.signIn.stepUp(token, '/', 'enrol')

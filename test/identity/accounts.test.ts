@@ -1,9 +1,9 @@
 import t from 'tap'
-import { usableEnrolments } from '../../src/identity/accounts.js'
-import { add, rooms } from './rooms.js'
+import { usableEnrolments } from '../../src/identity/accounts/account.js'
+import { add, services } from '../support/core.js'
 
 t.test('what the owner orders for one account', async (t) => {
-  const first = await rooms(t)
+  const first = await services(t)
   const second = await first.beside()
   const { id } = await add(first, 'ann')
   const { accounts, epoch } = first

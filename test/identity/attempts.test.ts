@@ -1,13 +1,13 @@
 import t from 'tap'
-import { Attempts, type Spend } from '../../src/identity/attempts.js'
-import { add, Clock, emptyStore, type Rooms, rooms, tryPassword } from './rooms.js'
+import { Attempts, type PasswordSpend } from '../../src/identity/attempts/attempts.js'
+import { add, Clock, emptyStore, type Rooms, services, tryPassword } from '../support/core.js'
 
-const waitOf = (spend: Spend) => (spend.allowed ? 0 : spend.retryAfterSeconds)
+const waitOf = (spend: PasswordSpend) => (spend.allowed ? 0 : (spend.retryAfterSeconds ?? -1))
 
 t.test('from the fifth failure on a delay that doubles from 1 s to 15 min, for known and unknown names', async (t) => {
   const waits: number[][] = []
   for (const name of ['ada', 'nobody']) {
-    const r = await rooms(t)
+    const r = await services(t)
     await add(r, 'ada')
     const seen: number[] = []
     for (let failure = 1; failure <= 17; failure += 1) {
@@ -29,8 +29,32 @@ t.test('from the fifth failure on a delay that doubles from 1 s to 15 min, for k
   t.same(waits[1], waits[0])
 })
 
+t.test('whoever has an IPv6 /48 has 200 tries a minute and not 65,536 times 20; a /56 has 60', async (t) => {
+  const clock = new Clock()
+  const attempts = new Attempts({ store: await emptyStore(t, clock), now: clock.now })
+  let number = 0
+  /** How many are judged of so many from networks that are drawn one after the other. */
+  const judged = async (count: number, network: (index: number) => string) => {
+    let allowed = 0
+    for (let index = 0; index < count; index += 1) {
+      number += 1
+      const spend = await attempts.spendPassword({ nameHash: `name ${number}`, network: network(index) })
+      if (spend.allowed) allowed += 1
+      else t.ok((spend.retryAfterSeconds ?? Number.POSITIVE_INFINITY) <= 60)
+    }
+    return allowed
+  }
+  t.equal(await judged(25, () => '2001:db8:1:100::/64'), 20)
+  t.equal(await judged(70, (index) => `2001:db8:1:1${String(index % 30).padStart(2, '0')}::/64`), 40, 'the same /56')
+  const elsewhere = (index: number) => `2001:db8:1:${(0x2000 + index * 0x100).toString(16)}::/64`
+  t.equal(await judged(160, elsewhere), 140, 'the same /48')
+  t.equal(await judged(5, () => '2001:db8:2::/64'), 5, 'the neighbour is not slowed')
+  clock.forward(61)
+  t.equal(await judged(5, elsewhere), 5)
+})
+
 t.test('the right password is not judged while the delay runs, and ends it when it is', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   for (let n = 0; n < 5; n += 1) await tryPassword(r, 'ada', { password: 'not the one' })
   t.same(await tryPassword(r, 'ada'), { outcome: 'refused', retryAfterSeconds: 1 })
@@ -44,7 +68,7 @@ t.test('the right password is not judged while the delay runs, and ends it when 
 })
 
 t.test('fifty passwords at once over two gateways: five are judged', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const gateways = [r, await r.beside()]
   await add(r, 'ada')
   const judged = countJudged(gateways)
@@ -57,7 +81,7 @@ t.test('fifty passwords at once over two gateways: five are judged', async (t) =
 })
 
 t.test('one network: twenty failures in any minute, whatever the names; right passwords do not count', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const gateways = [r, await r.beside()]
   await add(r, 'ada')
   for (let n = 0; n < 30; n += 1) t.equal((await tryPassword(r, 'ada')).outcome, 'session')

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { add, client, codeAt, enrolApp, PASSWORD, type Rooms, type RoomsSettings, rooms } from './rooms.js'
+import { add, client, codeAt, enrolApp, PASSWORD, type Rooms, type RoomsSettings, services } from '../support/core.js'
 
 const DAY = 24 * 60 * 60
 
 async function withDevice(t: Test, more: RoomsSettings = {}) {
-  const r = await rooms(t, more)
+  const r = await services(t, more)
   const account = await add(r, 'ada')
   const { key, token } = await enrolApp(r, 'ada')
   return { r, account, key, token, device: await rememberIn(r, token) }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { foldUsername, type User, type UserDirectory, type WritableUsers } from '../../src/contracts.js'
-import { inOrder, isWritable } from '../../src/identity/directories.js'
+import { inOrder, isWritable } from '../../src/identity/accounts/directories.js'
 import { lentHost } from '../support/lent-host.js'
 
 /** Keeps users in memory; every password is the username backwards. */

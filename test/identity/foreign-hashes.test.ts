@@ -1,10 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { hash as argon2 } from '@node-rs/argon2'
-import t from 'tap'
-import { readForeignHash } from '../../src/identity/foreign-hashes/read-foreign-hash.js'
-import { PasswordPool } from '../../src/identity/password-pool.js'
+import t, { type Test } from 'tap'
+import { KeptCosts } from '../../plugins/user-directories/local/kept-costs.js'
+import local from '../../plugins/user-directories/local.js'
+import { type HashCosts, type Passwords, type Store, withCost } from '../../src/contracts.js'
+import { readForeignHash } from '../../src/identity/passwords/foreign-hashes/read-foreign-hash.js'
+import { PasswordPool } from '../../src/identity/passwords/password-pool.js'
+import { costOf, workOf } from '../../src/identity/passwords/password-work.js'
+import { Clock, emptyStore, identityHost } from '../support/core.js'
 import { cpuMs } from '../support/cpu.js'
 import { findProgram, skipWithout } from '../support/installed.js'
+import { build } from '../support/lent-host.js'
+import { until } from '../support/poll.js'
 
 const lamp = 'a lamp over the lodge gate'
 
@@ -74,6 +81,141 @@ t.test('each format is read, and fits its password and no other', async (t) => {
     }
   }
 })
+
+t.test(
+  'a password costs the same work whatever made the hash, and for nobody, where hashes of many kinds are in use',
+  async (t) => {
+    const dearer = [
+      '$2y$10$wpabJQqpomri3beglqHDE.GgQXbIFcpgUxciFhguA0U5gJKYEd/XW',
+      '$6$rounds=20000$52450745$k5ka2p8bFuSmoVT1tzOyyuaREkkKBcCNqoDKzYiJL9RaE8yMnPgh2XzzF0NDrUhgrcLwg78xs1w5pJiypEdFX/',
+      'pbkdf2_sha256$600000$H0dPx8NeajVu$GiC4k5kqbbR9qWBlsRgDywNqC2vd9kqfk7zdorEnNas=',
+      await argon2(lamp, { memoryCost: 65_536, timeCost: 3, parallelism: 4 }),
+    ]
+    const ours = await new PasswordPool().hash(lamp)
+    const hashes = [...vectors.map(([, hash]) => hash), ...dearer, ours]
+    const inUse = hashes.reduce((costs: HashCosts, hash) => withCost(costs, costOf(hash)), {})
+    t.equal(Object.keys(inUse).length, 12, 'the families: all but digests, and argon2 as we make it')
+    const nobodys = effortOf(undefined, inUse)
+    t.same(nobodys.get('bcrypt'), 2 ** 10)
+    t.same(nobodys.get('own'), 1)
+    for (const hash of [...hashes, '', 'no hash', '$argon2id$broken']) t.same(effortOf(hash, inUse), nobodys, hash)
+  },
+)
+
+/** The work of every family that verifying with this hash comes to. */
+function effortOf(hash: string | undefined, inUse: HashCosts): ReadonlyMap<string, number> {
+  const efforts = new Map<string, number>()
+  for (const work of workOf(hash, inUse)) {
+    const { family, work: effort } = work.kind === 'spend' ? work : (costOf(work.hash) ?? free(work))
+    if (effort > 0) efforts.set(family, (efforts.get(family) ?? 0) + effort)
+  }
+  return new Map([...efforts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function free({ kind }: { kind: string }) {
+  return { family: 'own', work: kind === 'argon2' ? 1 : 0 }
+}
+
+t.test(
+  'processor time tells no user of an imported hash from another, or from nobody, in the directory of the gateway',
+  async (t) => {
+    const { directory, users } = await openLocal(t)
+    await users.create({ username: 'ours', groups: [] }, lamp)
+    const imported = {
+      cheap: '$2y$06$wpabJQqpomri3beglqHDE.GgQXbIFcpgUxciFhguA0U5gJKYEd/XW',
+      dear: '$2y$10$wpabJQqpomri3beglqHDE.GgQXbIFcpgUxciFhguA0U5gJKYEd/XW',
+      digest: '{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=',
+      rounds: 'pbkdf2_sha256$100000$H0dPx8NeajVu$GiC4k5kqbbR9qWBlsRgDywNqC2vd9kqfk7zdorEnNas=',
+      more: 'pbkdf2_sha256$300000$H0dPx8NeajVu$GiC4k5kqbbR9qWBlsRgDywNqC2vd9kqfk7zdorEnNas=',
+    }
+    for (const [username, hash] of Object.entries(imported)) await users.create({ username, groups: [] }, { hash })
+    for (const [typed, label] of [
+      ['not the one', 'a password'],
+      ['not\u0000the one', 'one with a zero byte'],
+    ] as const) {
+      const costs = new Map<string, number>()
+      for (let round = 0; round < 5; round += 1) {
+        for (const name of ['ours', ...Object.keys(imported), 'nobody']) {
+          const cost = await cpuMs(async () => t.equal(await directory.verifyPassword(name, typed), undefined))
+          costs.set(name, Math.min(costs.get(name) ?? Number.POSITIVE_INFINITY, cost))
+        }
+      }
+      const all = [...costs.values()]
+      // Without decoys it is six times as much for the dearest as for nobody.
+      t.ok(Math.max(...all) < 1.4 * Math.min(...all), `${label}: ${JSON.stringify([...costs])}`)
+    }
+  },
+)
+
+t.test('what all sign-ins cost goes down when the last user with a dear hash has another, and only then', async (t) => {
+  const { directory, users, store, host, clock } = await openLocal(t)
+  const asked = record(host.passwords)
+  const inUse = async () => {
+    await directory.verifyPassword('nobody', 'x')
+    return asked.at(-1)
+  }
+  const dear = '$2y$06$wpabJQqpomri3beglqHDE.GgQXbIFcpgUxciFhguA0U5gJKYEd/XW'
+  const day = 24 * 3600
+  t.same(await inUse(), {})
+  const made = await users.create({ username: 'ann', groups: [] }, { hash: dear })
+  t.same(await inUse(), { bcrypt: 64 }, 'from the first one on')
+  clock.forward(day)
+  await counted(store, inUse, clock)
+  t.same(await inUse(), { bcrypt: 64 }, 'a count finds it')
+  t.match(await directory.verifyPassword('ann', lamp), { id: made?.id })
+  t.same(await inUse(), { bcrypt: 64 })
+  clock.forward(day)
+  await counted(store, inUse, clock)
+  t.same(await inUse(), {})
+
+  // As a version kept it that noted nothing: what is there is found, by one gateway for all.
+  const kept = (await store.get(`user/${made?.id}`)) as { passwordHash: string }
+  await store.set(`user/${made?.id}`, { ...kept, passwordHash: dear })
+  await store.delete('hash-costs')
+  clock.forward(day)
+  await counted(store, inUse, clock)
+  t.same(await inUse(), { bcrypt: 64 })
+})
+
+t.test('of a hash taken over while all are counted nothing is lost', async (t) => {
+  const { users, store, host, clock } = await openLocal(t)
+  const costs = new KeptCosts(host)
+  clock.forward(3600)
+  const { list } = store
+  store.list = async (...page) => {
+    const found = await list.apply(store, page)
+    store.list = list
+    await users.create({ username: 'late', groups: [] }, { hash: '$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0' })
+    return found
+  }
+  await costs.count()
+  t.same(await costs.inUse(), { 'phpass-md5': 2048 })
+})
+
+async function openLocal(t: Test) {
+  const clock = new Clock()
+  const host = identityHost(await emptyStore(t, clock), clock)
+  const directory = await build(local, {}, host)
+  if (directory.writable === undefined) throw new Error('local is writable')
+  return { directory, users: directory.writable, host, store: host.store, clock }
+}
+
+/** Which costs each verification was told to have. */
+function record(passwords: Passwords): (HashCosts | undefined)[] {
+  const asked: (HashCosts | undefined)[] = []
+  const verify = passwords.verify.bind(passwords)
+  passwords.verify = (hash, password, inUse) => {
+    asked.push(inUse)
+    return verify(hash, password, inUse)
+  }
+  return asked
+}
+
+/** Begins a count by a sign-in, and waits until it is done. */
+async function counted(store: Store, signIn: () => Promise<unknown>, clock: Clock): Promise<void> {
+  await signIn()
+  await until('the count', async () => Object(await store.get('hash-costs')).countedAt === clock.ms)
+}
 
 t.test('every kind of argon2 is verified, also as Django writes it', async (t) => {
   const pool = new PasswordPool()

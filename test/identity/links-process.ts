@@ -1,9 +1,10 @@
 import embedded from '../../plugins/stores/embedded.js'
-import { Accounts } from '../../src/identity/accounts.js'
-import { Epoch } from '../../src/identity/epoch.js'
-import { Installation } from '../../src/identity/installation.js'
-import { Links } from '../../src/identity/links.js'
+import { Accounts } from '../../src/identity/accounts/accounts.js'
+import { Links } from '../../src/identity/links/links.js'
+import { Epoch } from '../../src/identity/store/epoch.js'
+import { Installation } from '../../src/identity/store/installation.js'
 import { build, lentHost } from '../support/lent-host.js'
+import { testSealer } from '../support/sealer.js'
 
 /** One link, tried many times at once by each process. */
 export interface LinkRace {
@@ -26,8 +27,15 @@ async function prepare({ path, token, tries, at }: LinkRace): Promise<() => Prom
   const now = () => at
   const store = await build(embedded, { path }, lentHost({ now }))
   const epoch = new Epoch({ store })
+  const { log } = lentHost()
+  const sealer = testSealer()
   const accounts = new Accounts({ store, epoch, now })
-  const links = new Links({ store, accounts, installation: await Installation.open({ store, epoch }), now })
+  const links = new Links({
+    store,
+    accounts,
+    installation: await Installation.open({ store, epoch, sealer, log }),
+    now,
+  })
   return async () => {
     const redeem = async () => {
       const live = await links.find(token)

@@ -15,12 +15,9 @@ import {
   type Store,
   TransportError,
 } from '../../src/contracts.js'
-import type { Account } from '../../src/identity/accounts.js'
-import type { LinkOutcome, Redemption } from '../../src/identity/link-sign-in.js'
-import type { Ask } from '../../src/identity/sign-in.js'
-import { build, lentHost } from '../support/lent-host.js'
-import { temporaryDirectory } from '../support/temporary-directory.js'
-import type { LinkRace } from './links-process.js'
+import type { Account } from '../../src/identity/accounts/account.js'
+import type { LinkOutcome, Redemption } from '../../src/identity/sign-in/link-sign-in.js'
+import type { Ask } from '../../src/identity/sign-in/sign-in.js'
 import {
   add,
   Clock,
@@ -32,7 +29,10 @@ import {
   overStore,
   type Rooms,
   tryPassword,
-} from './rooms.js'
+} from '../support/core.js'
+import { build, lentHost } from '../support/lent-host.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import type { LinkRace } from './links-process.js'
 
 interface Post extends Rooms {
   /** Where the store is. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { GatelodgeError } from '../../src/errors.js'
-import { PasswordPool } from '../../src/identity/password-pool.js'
-import { passwordFault } from '../../src/identity/password-rules.js'
+import { PasswordPool } from '../../src/identity/passwords/password-pool.js'
+import { passwordFault } from '../../src/identity/passwords/password-rules.js'
 import { cpuMs } from '../support/cpu.js'
 
 t.test('hashes with argon2id, 19 MiB, t=2, p=1, and a salt of its own each time', async (t) => {

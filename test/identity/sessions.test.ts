@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { Store, WatchedKey } from '../../src/contracts.js'
-import { drawToken, hashOf } from '../../src/identity/secret.js'
+import { drawToken, hashOf } from '../../src/identity/store/random-token.js'
+import { add, client, open, type Rooms, services } from '../support/core.js'
 import { until } from '../support/poll.js'
-import { add, client, open, type Rooms, rooms } from './rooms.js'
 
 const DAY = 24 * 3600
 
@@ -36,7 +36,7 @@ function watched() {
 
 t.test('a session that is known costs one read and no write', async (t) => {
   const { calls, wrap } = watched()
-  const r = await rooms(t, { wrap })
+  const r = await services(t, { wrap })
   await add(r, 'ada')
   const token = await open(r, 'ada')
   const first = await r.sessions.find(token)
@@ -49,7 +49,7 @@ t.test('a session that is known costs one read and no write', async (t) => {
 })
 
 t.test('a session that was ended elsewhere is not known any more', async (t) => {
-  const here = await rooms(t)
+  const here = await services(t)
   const there = await here.beside()
   await add(here, 'ada')
   const token = await open(here, 'ada')
@@ -63,7 +63,7 @@ t.test('a session that was ended elsewhere is not known any more', async (t) => 
 
 t.test('what is no token is answered without asking the store', async (t) => {
   const { calls, wrap } = watched()
-  const r = await rooms(t, { wrap })
+  const r = await services(t, { wrap })
   calls.length = 0
   for (const token of [undefined, '', 'x', 'x'.repeat(42), 'é'.repeat(43), `${'x'.repeat(42)}=`, 'x'.repeat(100_000)]) {
     t.equal(await r.sessions.find(token), undefined)
@@ -75,7 +75,7 @@ t.test('what is no token is answered without asking the store', async (t) => {
 })
 
 t.test('the id of a session opens nothing', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const token = await open(r, 'ada')
   const id = (await r.sessions.find(token))?.session.id ?? ''
@@ -85,7 +85,7 @@ t.test('the id of a session opens nothing', async (t) => {
 
 t.test('a store that is away ends in an error, never in an old answer', async (t) => {
   const { wrap, leave } = watched()
-  const r = await rooms(t, { wrap })
+  const r = await services(t, { wrap })
   await add(r, 'ada')
   const token = await open(r, 'ada')
   await r.sessions.find(token)
@@ -95,7 +95,7 @@ t.test('a store that is away ends in an error, never in an old answer', async (t
 })
 
 t.test('when a revocation returns, no gateway opens anything with the old cookie', async (t) => {
-  const here = await rooms(t)
+  const here = await services(t)
   const there = await here.beside()
   const { id } = await add(here, 'ada')
   await add(here, 'bob')
@@ -123,7 +123,7 @@ t.test('when a revocation returns, no gateway opens anything with the old cookie
 })
 
 t.test('requests on their way while a revocation runs: none passes after it returned', async (t) => {
-  const here = await rooms(t)
+  const here = await services(t)
   const there = await here.beside()
   const { id } = await add(here, 'ada')
   for (let round = 0; round < 8; round += 1) {
@@ -146,7 +146,7 @@ t.test('requests on their way while a revocation runs: none passes after it retu
 })
 
 t.test('sessions that exist follow when the duration changes', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const token = await open(r, 'ada')
   r.clock.forward(89 * DAY)
@@ -162,7 +162,7 @@ t.test('sessions that exist follow when the duration changes', async (t) => {
 
 t.test('sessions end by being idle, where that is set, with few writes', async (t) => {
   const { calls, wrap } = watched()
-  const here = await rooms(t, { wrap })
+  const here = await services(t, { wrap })
   const there = await here.beside()
   await add(here, 'ada')
   const token = await open(here, 'ada')
@@ -181,7 +181,7 @@ t.test('sessions end by being idle, where that is set, with few writes', async (
 })
 
 t.test('a touch does not bring back a session that ends at the same moment', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   r.settings.idleSeconds = 600
   for (let round = 0; round < 20; round += 1) {
@@ -193,7 +193,7 @@ t.test('a touch does not bring back a session that ends at the same moment', asy
 })
 
 t.test('a copy lives no longer than half a minute, should a process die before it told of a change', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const token = await open(r, 'ada')
   await r.sessions.find(token)
@@ -205,7 +205,7 @@ t.test('a copy lives no longer than half a minute, should a process die before i
 })
 
 t.test('what hangs on a session is told in every gateway, without a request', async (t) => {
-  const here = await rooms(t)
+  const here = await services(t)
   const there = await here.beside()
   const { id } = await add(here, 'ada')
   const token = await open(here, 'ada')
@@ -220,7 +220,7 @@ t.test('what hangs on a session is told in every gateway, without a request', as
 })
 
 t.test('lists what is open, of one user or of all', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const ada = await add(r, 'ada')
   await add(r, 'bob')
   await open(r, 'ada')
@@ -243,7 +243,7 @@ t.test('lists what is open, of one user or of all', async (t) => {
 })
 
 t.test('the installation has one key and one generation, whoever comes first', async (t) => {
-  const here = await rooms(t)
+  const here = await services(t)
   const [a, b] = await Promise.all([here.beside(), here.beside()])
   t.equal(here.installation.formKey.symmetricKeySize, 32)
   t.ok(here.installation.formKey.equals(a.installation.formKey))

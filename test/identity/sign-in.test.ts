@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { CheckedSecondFactor } from '../../src/contracts.js'
-import { hashOf } from '../../src/identity/secret.js'
+import type { CheckedSecondFactor, Store } from '../../src/contracts.js'
+import { hashOf } from '../../src/identity/store/random-token.js'
 import {
   add,
   client,
@@ -10,10 +10,10 @@ import {
   open,
   PASSWORD,
   type Rooms,
-  rooms,
+  services,
   shownKey,
   tryPassword,
-} from './rooms.js'
+} from '../support/core.js'
 
 const times = <Result>(count: number, work: (index: number) => Promise<Result>): Promise<Result[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => work(index)))
@@ -42,11 +42,11 @@ async function enrolCounted(r: Rooms, username: string, method: string): Promise
   await r.signIn.beginEnrolment(token, method)
   const done = await r.signIn.confirmEnrolment(token, 'right', client())
   if (done.outcome !== 'session') throw new Error(done.outcome)
-  r.clock.forward(11 * 60)
+  r.clock.forward(16 * 60)
 }
 
 t.test('a right password opens a session where nothing more is asked', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'Ada', { email: 'ada@example.com', groups: ['staff'] })
   const found = await r.sessions.find(await open(r, '  ADA'.trim()))
   t.match(found?.session, {
@@ -59,7 +59,7 @@ t.test('a right password opens a session where nothing more is asked', async (t)
 })
 
 t.test('every kind of no is the same: unknown, wrong, deactivated, API account, refused by policy', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const gone = await add(r, 'gone')
   await add(r, 'robot', { role: 'api' })
@@ -89,14 +89,14 @@ t.test('every kind of no is the same: unknown, wrong, deactivated, API account, 
 })
 
 t.test('a first sign-in of a user whom only the directory knows opens an account', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const user = await r.directory.writable?.create({ username: 'bob', groups: [] }, PASSWORD)
   const found = await r.sessions.find(await open(r, 'bob'))
   t.match(found?.account, { id: user?.id, username: 'bob', role: 'user', status: 'active', enrolled: [] })
 })
 
 t.test('the account follows when the directory writes the name in another way', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   await open(r, 'ada')
   await r.directory.writable?.update(id, { username: 'Ada' })
@@ -105,7 +105,7 @@ t.test('the account follows when the directory writes the name in another way', 
 })
 
 t.test('the directory broken: no answer about the password, and no try lost', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const verify = r.directory.verifyPassword
   r.directory.verifyPassword = async () => {
@@ -119,7 +119,7 @@ t.test('the directory broken: no answer about the password, and no try lost', as
 })
 
 t.test('a pending sign-in opens nothing, and a session is no pending sign-in', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const pendingToken = await halfWay(r, 'ada', { ask: 'enrol' })
   t.equal(await r.sessions.find(pendingToken), undefined)
@@ -130,7 +130,7 @@ t.test('a pending sign-in opens nothing, and a session is no pending sign-in', a
 })
 
 t.test('an authenticator app counts after its first right code, and not before', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const pendingToken = await halfWay(r, 'ada', { ask: 'enrol' })
   t.match(await r.signIn.pending(pendingToken), {
@@ -155,8 +155,40 @@ t.test('an authenticator app counts after its first right code, and not before',
   t.match(await r.signIn.answer(next, codeAt(key, r.clock.ms), client()), { outcome: 'session' })
 })
 
+t.test(
+  'a phone whose clock is minutes off is told so; the try counts, and a code of the minutes to come is used up',
+  async (t) => {
+    const r = await services(t)
+    await add(r, 'ada')
+    const begun = await halfWay(r, 'ada', { ask: 'enrol' })
+    const shown = await shownKey(r, begun)
+    const slow = codeAt(shown, r.clock.ms - 5 * 60_000)
+    t.match(await r.signIn.confirmEnrolment(begun, slow, client()), {
+      outcome: 'wrong',
+      triesLeft: 4,
+      isOfAnotherTime: true,
+    })
+
+    const { key } = await enrolApp(r, 'ada')
+    r.clock.forward(15 * 60)
+    const next = await halfWay(r, 'ada')
+    const answer = (text: string) => r.signIn.answer(next, text, client())
+    const early = codeAt(key, r.clock.ms + 5 * 60_000)
+    t.same(await answer(early), { outcome: 'wrong', triesLeft: 4, isOfAnotherTime: true })
+    t.same(await answer(codeAt(key, r.clock.ms - 9 * 60_000)), {
+      outcome: 'wrong',
+      triesLeft: 3,
+      isOfAnotherTime: true,
+    })
+    t.same(await answer(codeAt(key, r.clock.ms + 11 * 60_000)), { outcome: 'wrong', triesLeft: 2 })
+    r.clock.forward(5 * 60)
+    t.match(await answer(early), { outcome: 'wrong' }, 'nobody brings it again when its time has come')
+    t.match(await answer(codeAt(key, r.clock.ms - 30_000)), { outcome: 'session' }, 'and the one beside it is good')
+  },
+)
+
 t.test('whoever has a factor verifies: asking to enrol is no way round it', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const early = await halfWay(r, 'ada', { ask: 'enrol' })
   const thief = await shownKey(r, early)
@@ -169,7 +201,7 @@ t.test('whoever has a factor verifies: asking to enrol is no way round it', asyn
 })
 
 t.test('two pages take a factor over at once: one wins, the other ends', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const pages = await times(2, () => halfWay(r, 'ada', { ask: 'enrol' }))
   const keys = await Promise.all(pages.map((page) => shownKey(r, page)))
@@ -179,7 +211,7 @@ t.test('two pages take a factor over at once: one wins, the other ends', async (
 })
 
 t.test('one right code, sent fifty times at once from fifty browsers to two gateways, opens one session', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const other = await r.beside()
   await add(r, 'ada')
   const { key } = await enrolApp(r, 'ada')
@@ -194,7 +226,7 @@ t.test('one right code, sent fifty times at once from fifty browsers to two gate
 
 t.test('one pending sign-in opens one session, whatever is sent to it at once', async (t) => {
   const factor = counted('Token')
-  const r = await rooms(t, { factors: new Map([['token', factor]]) })
+  const r = await services(t, { factors: new Map([['token', factor]]) })
   await add(r, 'ada')
   await enrolCounted(r, 'ada', 'token')
   const pendingToken = await halfWay(r, 'ada')
@@ -204,7 +236,7 @@ t.test('one pending sign-in opens one session, whatever is sent to it at once', 
 })
 
 t.test('an answer without a counter is used up as well', async (t) => {
-  const r = await rooms(t, { factors: new Map([['token', counted('Token')]]) })
+  const r = await services(t, { factors: new Map([['token', counted('Token')]]) })
   await add(r, 'ada')
   await enrolCounted(r, 'ada', 'token')
   t.match(await r.signIn.answer(await halfWay(r, 'ada'), 'right', client()), { outcome: 'session' })
@@ -215,7 +247,7 @@ t.test(
   'guesses judged never exceed the limit: over sessions, methods, gateways, restarts and parallel tries',
   async (t) => {
     const [token, card] = [counted('Token'), counted('Card')]
-    const r = await rooms(t, {
+    const r = await services(t, {
       factors: new Map([
         ['token', token],
         ['card', card],
@@ -260,7 +292,7 @@ t.test(
 )
 
 t.test('a right answer gives back its own try and no other', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const { key } = await enrolApp(r, 'ada')
   r.clock.forward(60)
@@ -286,7 +318,7 @@ t.test('a right answer gives back its own try and no other', async (t) => {
 })
 
 t.test('a pending sign-in ends after ten minutes, and with every revocation', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const { key } = await enrolApp(r, 'ada')
   const revocations: ReadonlyArray<readonly [string, () => unknown]> = [
@@ -307,7 +339,7 @@ t.test('a pending sign-in ends after ten minutes, and with every revocation', as
 })
 
 t.test('a revocation while the password is being judged ends what it opens', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const verify = r.directory.verifyPassword.bind(r.directory)
   const during: ReadonlyArray<() => Promise<unknown>> = [
@@ -327,7 +359,7 @@ t.test('a revocation while the password is being judged ends what it opens', asy
 })
 
 t.test('a new session id at every step up; the old one ends', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const { key } = await enrolApp(r, 'ada')
   r.clock.forward(60)
@@ -347,8 +379,40 @@ t.test('a new session id at every step up; the old one ends', async (t) => {
   t.ok(await r.sessions.find(again))
 })
 
+t.test('a step up of a session that is ended at that very moment opens nothing', async (t) => {
+  let end = async () => {}
+  const wrap = (store: Store): Store =>
+    new Proxy(store, {
+      get(target, name) {
+        const method = Reflect.get(target, name)
+        if (typeof method !== 'function') return method
+        if (name !== 'set') return method.bind(target)
+        return async (key: string, ...more: unknown[]) => {
+          // The new session is about to be written, and has not taken the place of the old one yet.
+          if (key.startsWith('session/')) await end()
+          return method.call(target, key, ...more)
+        }
+      },
+    })
+  const r = await services(t, { wrap })
+  await add(r, 'ada')
+  const { key } = await enrolApp(r, 'ada')
+  const stolen = await open(r, 'ada')
+  const step = await r.signIn.stepUp(stolen, '/admin')
+  if (!('pendingToken' in step)) throw new Error('the session is enough')
+  r.clock.forward(60)
+  end = async () => {
+    end = async () => {}
+    t.equal(await r.sessions.end(stolen), true)
+  }
+  const done = await r.signIn.answer(step.pendingToken, codeAt(key, r.clock.ms), client())
+  if (done.outcome !== 'session') throw new Error(`it ended with ${done.outcome}`)
+  t.equal(await r.sessions.find(done.token), undefined)
+  t.equal(await r.sessions.isOpen(done.session.id), false)
+})
+
 t.test('an old session is not enough to put a phone on the account', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'ada')
   const token = await open(r, 'ada')
   t.match(await r.signIn.stepUp(token, '/'), { outcome: 'enrol' })
@@ -362,7 +426,7 @@ t.test('the preferred factor is asked first; a factor that is no longer configur
     ['token', counted('Token')],
     ['card', counted('Card')],
   ])
-  const r = await rooms(t, { factors })
+  const r = await services(t, { factors })
   const account = await add(r, 'ada')
   await enrolCounted(r, 'ada', 'token')
   const card = await r.enrolments.activate((await r.accounts.find(account.id)) ?? account, {
@@ -390,7 +454,7 @@ t.test('the preferred factor is asked first; a factor that is no longer configur
 })
 
 t.test('reset: every factor goes, every session ends, and the next sign-in may enrol', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const { token } = await enrolApp(r, 'ada')
   t.equal(await r.enrolments.reset(id), 1)
@@ -400,7 +464,7 @@ t.test('reset: every factor goes, every session ends, and the next sign-in may e
 })
 
 t.test('the store sees hashes, and log and audit see no secret', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'ada')
   const pendingToken = await halfWay(r, 'ada', { ask: 'enrol' })
   const key = await shownKey(r, pendingToken)

@@ -30,10 +30,10 @@ t.test('a backup is made while people work, and takes back everything but what w
   t.equal(await signIn(ana, 'ana'), 303)
   t.equal((await ana.get('/')).status, 200)
 
-  const file = join(gateway.directory, 'backup.jsonl')
+  const file = join(gateway.directory, 'backup')
   const made = await gateway.run(['backup', file])
   t.equal(made.code, 0, made.stderr)
-  t.match(made.stdout, /holds secrets/)
+  t.match(made.stdout, /sealed with the key/)
   t.equal((await stat(file)).mode & 0o777, 0o600)
   const again = await gateway.run(['backup', file])
   t.equal(again.code, 1)
@@ -46,7 +46,7 @@ t.test('a backup is made while people work, and takes back everything but what w
   t.equal(await signIn(bob, 'bob'), 303)
 
   const damaged = join(gateway.directory, 'damaged')
-  await writeFile(damaged, (await readFile(file, 'utf8')).slice(0, -20))
+  await writeFile(damaged, (await readFile(file)).subarray(0, -20))
   const refused = await gateway.run(['restore', damaged, '--yes'])
   t.equal(refused.code, 1)
   t.match(refused.stderr, /not a whole backup/)
@@ -80,7 +80,7 @@ t.test('everything moves to another store and back', { skip: skipWithoutRedis() 
 
   const listen = `listen: 127.0.0.1:${gateway.port}\n`
   const stores = {
-    redis: `store: { use: redis, url: "${redis.url}" }`,
+    redis: `store: { use: redis, url: "${redis.url}" }\nsecrets: { key: "\${file:./data.key}" }`,
     elsewhere: 'store: { use: embedded, path: ./elsewhere }',
   }
   let from = gateway.configFile

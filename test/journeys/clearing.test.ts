@@ -37,6 +37,7 @@ async function application(t: Test): Promise<string> {
 
 const yaml = (upstream: string) => `
 publicUrl: http://localhost:8080
+signIn: { at: each-host }
 sites:
   - { host: localhost, upstream: "${upstream}", rules: [{ path: /api/**, access: password, clients: api }] }
   - { host: 127.0.0.1, upstream: "${upstream}" }
@@ -76,21 +77,21 @@ async function open(t: Test, port: number, headers: Record<string, string>, path
 }
 
 /** Signs in on a site of this gateway, and opens both there. */
-async function enter(t: Test, house: OpenHouse, username: string, { host = 'localhost', from = '127.0.0.1' } = {}) {
-  const visitor = new Visitor(t, `http://${host}:${house.port}`, from)
+async function enter(t: Test, core: OpenHouse, username: string, { host = 'localhost', from = '127.0.0.1' } = {}) {
+  const visitor = new Visitor(t, `http://${host}:${core.port}`, from)
   const { status } = await signIn(visitor, username)
   if (status !== 303) throw new Error(`${username} was not let in: ${status}`)
   const cookie = [...visitor.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-  return open(t, house.port, { cookie, host: `${host}:${house.port}`, origin: `http://${host}:${house.port}` }, '/')
+  return open(t, core.port, { cookie, host: `${host}:${core.port}`, origin: `http://${host}:${core.port}` }, '/')
 }
 
 t.test('by user, group, site, network and age, and all of them', async (t) => {
   let ahead = 0
-  const house = await startHouse(t, { yaml: yaml(await application(t)), now: () => Date.now() + ahead })
-  await house.addUser('ann', { groups: ['staff'] })
-  await house.addUser('bob')
+  const core = await startHouse(t, { yaml: yaml(await application(t)), now: () => Date.now() + ahead })
+  await core.addUser('ann', { groups: ['staff'] })
+  await core.addUser('bob')
   const clear = async (input: object) => {
-    const cleared = await house.house.desk.run(clearSessions, input, shell)
+    const cleared = await core.core.desk.run(clearSessions, input, shell)
     if (cleared instanceof Refusal) throw new Error(cleared.sentence)
   }
   const turns: ReadonlyArray<readonly [what: string, input: object, hers?: { host?: string; from?: string }]> = [
@@ -100,13 +101,13 @@ t.test('by user, group, site, network and age, and all of them', async (t) => {
     ['network', { network: '127.0.0.2/32' }, { from: '127.0.0.2' }],
     ['age', { olderThanDays: 2 }],
   ]
-  let bobs = await enter(t, house, 'bob')
+  let bobs = await enter(t, core, 'bob')
   for (const [what, input, hers] of turns) {
-    const anns = await enter(t, house, 'ann', hers)
+    const anns = await enter(t, core, 'ann', hers)
     t.ok(await anns.isAlive(), `${what}: before`)
     if (what === 'age') {
       ahead += 3 * 24 * 60 * 60_000
-      bobs = await enter(t, house, 'bob')
+      bobs = await enter(t, core, 'bob')
     }
     await clear(input)
     await until(`what is open to end, by ${what}`, () => anns.hasEnded())
@@ -118,14 +119,14 @@ t.test('by user, group, site, network and age, and all of them', async (t) => {
 })
 
 t.test('tokens and remembered devices have boxes of their own', async (t) => {
-  const house = await startHouse(t, { yaml: yaml(await application(t)) })
-  const { identity, directory } = house.house
-  const job = await house.addUser('job', { role: 'api' })
-  const ann = await house.addUser('ann')
+  const core = await startHouse(t, { yaml: yaml(await application(t)) })
+  const { identity, directory } = core.core
+  const job = await core.addUser('job', { role: 'api' })
+  const ann = await core.addUser('ann')
   const issued = await identity.tokens.issue({ accountId: job, name: 'feed' }, 'test')
-  const headers = { authorization: `Bearer ${issued?.secret}`, host: `localhost:${house.port}` }
-  const feed = await open(t, house.port, headers, '/api/feed')
-  const opened = await enter(t, house, 'ann')
+  const headers = { authorization: `Bearer ${issued?.secret}`, host: `localhost:${core.port}` }
+  const feed = await open(t, core.port, headers, '/api/feed')
+  const opened = await enter(t, core, 'ann')
   const [user] = await directory.find({ username: 'ann' })
   const account = await identity.accounts.find(ann)
   if (user === undefined || account === undefined) throw new Error('ann is nobody')
@@ -144,7 +145,7 @@ t.test('tokens and remembered devices have boxes of their own', async (t) => {
   }
   const device = await remember()
   t.ok(await identity.devices.find(device))
-  const clear = (input: object) => house.house.desk.run(clearSessions, { all: true, ...input }, shell)
+  const clear = (input: object) => core.core.desk.run(clearSessions, { all: true, ...input }, shell)
   await clear({})
   await until('the session’s to end', () => opened.hasEnded())
   t.ok(await feed.isAlive(), 'a program goes on')

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import t, { type Test } from 'tap'
-import { application } from '../http/front-door.js'
 import { freePort } from '../support/free-port.js'
+import { application } from '../support/front-door.js'
 import { type OpenHouse, signIn, startHouse } from '../support/house.js'
 import { until } from '../support/poll.js'
 import { skipWithoutRedis, startRedis } from '../support/redis-server.js'
@@ -12,8 +12,8 @@ t.setTimeout(180_000)
 /** What the gateway needs and others run: said once when it is away, and once when it is back. */
 
 /** What the audit has of this dependency, as `down, up`. */
-async function audited({ house }: OpenHouse, name: string) {
-  const all = await house.audit.since(0, 5000)
+async function audited({ core }: OpenHouse, name: string) {
+  const all = await core.audit.since(0, 5000)
   const found = all.filter(({ event, details }) => event.startsWith('dependency.') && details?.['dependency'] === name)
   return found.map(({ event }) => event.replace('dependency.', '')).join(', ')
 }
@@ -50,7 +50,7 @@ t.test('an application that is away is told of once, and that it is back', async
   t.equal((await visitor.get('/crm/')).text, 'back')
   await until('that to be in the audit', async () => (await audited(gateway, 'upstream localhost/crm')) === 'down, up')
   t.equal(logged(gateway, 'answers again').length, 1)
-  t.match(gateway.house.dependencies.all(), [
+  t.match(gateway.core.dependencies.all(), [
     { name: 'store', isUp: true },
     { name: 'upstream localhost/crm', isUp: true },
   ])
@@ -92,7 +92,7 @@ t.test('so is the store, whose failure is written down when it is back', { skip 
   })
   const failed = logged(gateway, 'request failed')
   t.match(failed.at(-1)?.fields, { code: 'store.unavailable', reason: /./, err: undefined })
-  t.match(gateway.house.dependencies.all(), [{ name: 'store', isUp: false, reason: String }])
+  t.match(gateway.core.dependencies.all(), [{ name: 'store', isUp: false, reason: String }])
   redis.thaw()
   await until('that it is back to be told, though nobody asks', () => logged(gateway, 'answers again').length === 1)
   await until('both to be in the audit', async () => (await audited(gateway, 'store')) === 'down, up')

@@ -6,8 +6,8 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { openExplainer } from '../../src/app.js'
-import { type ExplainOptions, explainRequest } from '../../src/commands/explain.js'
-import type { Terminal } from '../../src/commands/terminal.js'
+import { type ExplainOptions, explainRequest } from '../../src/cli/commands/explain/explain.js'
+import type { Terminal } from '../../src/cli/terminal.js'
 import { housePassword, type OpenHouse, signIn, startHouse } from '../support/house.js'
 
 t.setTimeout(120_000)
@@ -48,18 +48,18 @@ networks:
 `
 
 async function run(
-  { house, configFile }: OpenHouse,
+  { core, configFile }: OpenHouse,
   args: readonly string[],
   options: ExplainOptions = {},
   input = '',
 ): Promise<{ code: number; out: string; err: string }> {
   const terminal: Terminal = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
   ;(terminal.stdin as PassThrough).end(input)
-  const { publicUrl } = house.config
-  const rooms = { ...house.identity, ...house, explainer: openExplainer(house), publicUrl, file: 'gatelodge.yaml' }
+  const { publicUrl } = core.config
+  const services = { ...core.identity, ...core, explainer: openExplainer(core), publicUrl, file: 'gatelodge.yaml' }
   t.ok(configFile)
   const [method, url] = args
-  const code = await explainRequest(rooms, terminal, method, url, options)
+  const code = await explainRequest(services, terminal, method, url, options)
   terminal.stdout.end()
   terminal.stderr.end()
   return { code, out: await text(terminal.stdout as PassThrough), err: await text(terminal.stderr as PassThrough) }
@@ -92,12 +92,12 @@ t.test('explain and the gate over HTTP say the same about a table of requests', 
   await gateway.addUser('ann')
   await gateway.addUser('job', { role: 'api' })
   const bea = await gateway.addUser('bea')
-  await gateway.house.identity.accounts.change(bea, (account) => ({ ...account, required: true }))
+  await gateway.core.identity.accounts.change(bea, (account) => ({ ...account, required: true }))
   const visitors = { nobody: gateway.visitor(), ann: gateway.visitor(), bea: gateway.visitor() }
   await signIn(visitors.ann, 'ann')
-  await gateway.house.identity.accounts.change(bea, (account) => ({ ...account, required: false }))
+  await gateway.core.identity.accounts.change(bea, (account) => ({ ...account, required: false }))
   await signIn(visitors.bea, 'bea')
-  await gateway.house.identity.accounts.change(bea, (account) => ({ ...account, required: true }))
+  await gateway.core.identity.accounts.change(bea, (account) => ({ ...account, required: true }))
 
   const paths = [
     '/',
@@ -137,8 +137,8 @@ t.test('explain and the gate over HTTP say the same about a table of requests', 
           if (code !== 'api.credentials') t.equal(code, codeOf[outcome], name)
           const id = String(answer.headers['x-request-id'] ?? '')
           if (outcome !== 'allow') {
-            await gateway.house.refusals.settled()
-            const kept = await gateway.house.refusals.find(id)
+            await gateway.core.refusals.settled()
+            const kept = await gateway.core.refusals.find(id)
             if (kept !== undefined) t.match(kept, { outcome: said.outcome, row: said.row, reason: said.reason }, name)
           }
         }
@@ -155,7 +155,7 @@ t.test('a setting that was changed while everything runs is explained as it is n
   const request = ['GET', '/']
   const from = { user: 'ann', from: '203.0.113.9' }
   t.match((await inJson(gateway, request, from)).answer, { outcome: 'allow', row: 12 })
-  await gateway.house.identity.settings.set('secondFactor.required', 'everyone', { name: 'olga' })
+  await gateway.core.identity.settings.set('secondFactor.required', 'everyone', { name: 'olga' })
   t.match((await inJson(gateway, request, from)).answer, {
     outcome: 'enrol',
     row: 11,
@@ -163,6 +163,25 @@ t.test('a setting that was changed while everything runs is explained as it is n
     finally: { outcome: 'allow' },
     facts: { settings: { required: 'everyone', requiredFrom: 'store' } },
   })
+})
+
+t.test('whoever is led to what is missing was refused nothing; a program that is stopped was', async (t) => {
+  const gateway = await startHouse(t, { yaml: yaml(await application(t)) })
+  await gateway.addUser('ann')
+  const ann = gateway.visitor()
+  await signIn(ann, 'ann')
+  const denied = async () => {
+    await gateway.core.refusals.settled()
+    return (await gateway.core.audit.since(0, 1000)).filter(({ event }) => event === 'access.denied')
+  }
+  const led = await ann.get('/office/x')
+  t.match(led.location, '/.gatelodge/enrol')
+  t.same(await denied(), [], 'neither in the record nor in a count of refusals')
+  const kept = await gateway.core.refusals.find(String(led.headers['x-request-id'] ?? ''))
+  t.match(kept, { outcome: 'enrol', isLed: true }, 'explain can still say why')
+  const script = await ann.send('GET', '/office/x', { headers: { accept: 'application/json' } })
+  t.equal(script.status, 401)
+  t.match(await denied(), [{ outcome: 'refused', username: 'ann' }], 'nobody leads a script anywhere')
 })
 
 t.test('the explanation is for people: the rule with file and line, the facts, what is missing', async (t) => {
@@ -209,7 +228,8 @@ t.test('what cannot be asked is said in a sentence, with an exit code', async (t
     [['GET', '/'], { proof: 'device' }, 2, /say --user/],
     [['GET', '/'], { user: 'zoe' }, 1, /no user "zoe"/],
     [['GET', 'http://elsewhere/'], {}, 1, /404 site\.unknown/],
-    [['GET', '//x'], {}, 1, /400 request\.target/],
+    [['GET', '/%00'], {}, 1, /400 request\.target/],
+    [['GET', '//x'], {}, 1, /400 request\.empty-segment[^\n]*emptySegment: pass/s],
     [['GET', '/'], { request: 'x1' }, 2, /not both/],
     [[], { request: 'x 1' }, 2, /not the number/],
     [[], { request: 'x1' }, 1, /No request x1 was stopped/],
@@ -227,7 +247,7 @@ t.test('a request that was stopped is explained by its number, from the store an
   await signIn(ann, 'ann')
   const answer = await ann.send('GET', '/staff/x?secret=1')
   const { requestId } = answer.json() as { requestId: string }
-  await gateway.house.refusals.settled()
+  await gateway.core.refusals.settled()
   const found = await run(gateway, [], { request: requestId })
   t.equal(found.code, 0, found.err)
   t.match(found.out, /^deny: the user is not among those of the rule$/m)
@@ -247,7 +267,7 @@ t.test('a request that was stopped is explained by its number, from the store an
 t.test('what a token lacks is said, of every token the user has', async (t) => {
   const gateway = await startHouse(t, { yaml: yaml(await application(t)) })
   const job = await gateway.addUser('job', { role: 'api' })
-  const { tokens } = gateway.house.identity
+  const { tokens } = gateway.core.identity
   const request = ['GET', '/api/x']
   const from = '203.0.113.9'
   const byToken = { user: 'job', from, proof: 'token' }
@@ -282,7 +302,7 @@ t.test('what a token lacks is said, of every token the user has', async (t) => {
   await tokens.revokeAll(job, 'test')
   t.match(await run(gateway, request, { from, token: wide.token.id }), { code: 1, err: /There is no token/ })
   const gone = await issue('gone', {})
-  await gateway.house.identity.accounts.deactivate(job)
+  await gateway.core.identity.accounts.deactivate(job)
   const over = await run(gateway, request, { from, token: gone.token.id })
   t.match(over.out, /^sign-in: [\s\S]*\(gone\): has ended, and opens nothing$/m)
   t.match(await run(gateway, request, { from, token: 'x', proof: 'password' }), { code: 2, err: /leave out --proof/ })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { check } from '../../src/commands/check.js'
+import { check } from '../../src/cli/commands/check.js'
 import { loadConfig } from '../../src/config/load-config.js'
 import { startGateway } from '../../src/runtime/start.js'
 import { type OpenHouse, signIn, startHouse } from '../support/house.js'
@@ -50,8 +50,8 @@ sites:
 
 /** What the audit has of one kind, the newest last. */
 async function audited(gateway: OpenHouse, event: string) {
-  await gateway.house.refusals.settled()
-  return (await gateway.house.audit.since(0, 5000)).filter((record) => record.event === event)
+  await gateway.core.refusals.settled()
+  return (await gateway.core.audit.since(0, 5000)).filter((record) => record.event === event)
 }
 
 t.test('a site that is only observed lets everything through, in the name of those alone who would pass', async (t) => {
@@ -91,7 +91,7 @@ t.test('a site that is only observed lets everything through, in the name of tho
     ],
   )
   t.notMatch(JSON.stringify(denied), /desk|a=1/, 'nothing of the address but the pattern of the rule')
-  t.match(gateway.house.refusals.counts(), [
+  t.match(gateway.core.refusals.counts(), [
     { site: 'localhost/', outcome: 'sign-in', enforced: false, count: 1 },
     { site: 'localhost/', outcome: 'deny', enforced: false, count: 1 },
     { site: 'localhost/', outcome: 'enrol', enforced: false, count: 1 },
@@ -202,10 +202,10 @@ t.test('a flood of refusals is a few entries with numbers, and what is allowed w
   await gateway.addUser('ann')
   const ann = gateway.visitor()
   await signIn(ann, 'ann')
-  const before = (await gateway.house.audit.since(0, 5000)).length
+  const before = (await gateway.core.audit.since(0, 5000)).length
   for (let index = 0; index < 20; index += 1) t.equal((await ann.get('/desk')).status, 200)
-  await gateway.house.refusals.settled()
-  t.equal((await gateway.house.audit.since(0, 5000)).length, before, 'allowed: not a word')
+  await gateway.core.refusals.settled()
+  t.equal((await gateway.core.audit.since(0, 5000)).length, before, 'allowed: not a word')
 
   const stranger = gateway.visitor()
   for (let index = 0; index < 30; index += 1) t.equal((await ann.get(`/staff/${index}`)).status, 403)
@@ -214,7 +214,7 @@ t.test('a flood of refusals is a few entries with numbers, and what is allowed w
   const at = await audited(gateway, 'access.denied')
   t.match(at, [{ username: 'ann', method: 'GET', address: '127.0.0.1' }, { details: { row: 2, enforced: true } }])
   t.equal(at.length, 2, 'the first of each kind at once; to be asked to sign in is no event')
-  gateway.house.refusals.flush()
+  gateway.core.refusals.flush()
   const all = await audited(gateway, 'access.denied')
   t.same(
     all.map(({ username, details }) => [username, details?.['count']]),
@@ -225,14 +225,14 @@ t.test('a flood of refusals is a few entries with numbers, and what is allowed w
       [undefined, 29],
     ],
   )
-  gateway.house.refusals.flush()
+  gateway.core.refusals.flush()
   t.equal((await audited(gateway, 'access.denied')).length, 4, 'nothing new, nothing written')
 })
 
 t.test('many kinds of refusals, as from many networks, are bounded as well', async (t) => {
   const app = await application(t)
   const gateway = await startHouse(t, { yaml: `trustedProxies: ["127.0.0.1", "::1"]${sites(app.url, true)}` })
-  const { refusals } = gateway.house
+  const { refusals } = gateway.core
   const one = {
     requestId: 'r',
     userAgent: '',
@@ -269,14 +269,14 @@ t.test('what is no request is in the audit, and in numbers when there is much of
     await rawExchange(t, gateway.port, `GET //x?secret=${index} HTTP/1.1\r\n${host}`)
     await rawExchange(t, gateway.port, 'NOT A REQUEST\r\n\r\n')
   }
-  gateway.house.refusals.flush()
+  gateway.core.refusals.flush()
   const all = await audited(gateway, 'request.malformed')
   t.same(
     all.map(({ reason, outcome, address, details }) => [reason, outcome, address, details?.['count']]),
     [
-      ['request.target', 'refused', '127.0.0.1', undefined],
+      ['request.empty-segment', 'refused', '127.0.0.1', undefined],
       ['request.malformed', 'refused', '127.0.0.1', undefined],
-      ['request.target', 'refused', '127.0.0.1', 2],
+      ['request.empty-segment', 'refused', '127.0.0.1', 2],
       ['request.malformed', 'refused', '127.0.0.1', 2],
     ],
   )

@@ -66,7 +66,7 @@ const rules = `
 /** The gateway, the application, and one user. What comes through a proxy comes from 127.0.0.2: only 127.0.0.1 is trusted. */
 async function open(t: Test, upstream: 'none' | 'application', host: '127.0.0.1' | '::' = '127.0.0.1') {
   const application = await startApplication(t)
-  const house = await startHouse(t, {
+  const core = await startHouse(t, {
     host,
     yaml: `
 publicUrl: http://localhost:8080
@@ -79,8 +79,8 @@ networks:
   - { range: [127.0.0.1/32], access: deny }
 `,
   })
-  await house.addUser('ana', { email: 'ana@example.com' })
-  return { ...house, seen: application.seen, behind: { gateway: house.port, application: application.port } }
+  await core.addUser('ana', { email: 'ana@example.com' })
+  return { ...core, seen: application.seen, behind: { gateway: core.port, application: application.port } }
 }
 
 const page = { accept: 'text/html,*/*', 'sec-fetch-mode': 'navigate' }
@@ -129,8 +129,8 @@ function raw(port: number, method: string, path: string, headers: Record<string,
 }
 
 /** The table. */
-async function passesTheTable(t: Test, port: number, house: Awaited<ReturnType<typeof open>>) {
-  const { seen } = house
+async function passesTheTable(t: Test, port: number, core: Awaited<ReturnType<typeof open>>) {
+  const { seen } = core
   const visitor = new Visitor(t, `http://localhost:${port}`, '127.0.0.2')
   const host = `localhost:${port}`
   const last = () => seen.at(-1)
@@ -175,6 +175,29 @@ async function passesTheTable(t: Test, port: number, house: Awaited<ReturnType<t
     '/.gatelodge/..%2fpage',
   ]) {
     t.ok((await raw(port, 'GET', path, { host })).status >= 400, path)
+  }
+  // Our own prefix, and what may be taken for it: nothing judges those, so none of them may arrive.
+  for (const path of [
+    '/.gatelodge',
+    '/.gatelodge?x',
+    '/%2egatelodge',
+    '/%2egatelodge/',
+    '/%2egatelodge/sign-in',
+    '/.GATELODGE',
+    '/.Gatelodge/sign-in',
+    '/.gatelodge.',
+    '/.gatelodge;x',
+    '/.gatelodge%3bx/sign-in',
+    '/.gatelodge%20/',
+    '/.gatelodge/./',
+    '/.gatelodge/',
+    '/.gatelodge//',
+    '/.gatelodge%2fsign-in',
+    '/.gatelodge%5csign-in',
+    '//.gatelodge',
+    '/x/../.gatelodge',
+  ]) {
+    t.not((await raw(port, 'GET', path, { host })).body, 'the application', path)
   }
   t.equal(seen.length, before, 'the application saw none of it')
   await raw(port, 'GET', '/assets/a.css', { host, ...lies })
@@ -233,7 +256,7 @@ async function passesTheTable(t: Test, port: number, house: Awaited<ReturnType<t
   t.ok((await raw(port, 'GET', '/ws', { ...handshake, cookie, origin: 'http://evil.example.com' })).status >= 400)
 
   // Over.
-  await house.house.identity.sessions.clear()
+  await core.core.identity.sessions.clear()
   t.equal((await visitor.get('/page')).status, 302, 'a session that ended opens nothing')
 }
 
@@ -245,20 +268,20 @@ const asking: readonly (readonly [ProxyName, string, Start])[] = [
 ]
 for (const [name, title, start] of asking) {
   t.test(`${title} passes the table, and fails closed`, { skip: skipWithoutProxy(name) }, async (t) => {
-    const house = await open(t, 'none')
-    const port = await start(t, house.behind)
-    await passesTheTable(t, port, house)
-    const nobody = await start(t, { ...house.behind, gateway: 1 })
-    const before = house.seen.length
+    const core = await open(t, 'none')
+    const port = await start(t, core.behind)
+    await passesTheTable(t, port, core)
+    const nobody = await start(t, { ...core.behind, gateway: 1 })
+    const before = core.seen.length
     const answer = await raw(nobody, 'GET', '/assets/a.css', { host: `localhost:${nobody}` })
     t.ok(answer.status >= 500, `without a gateway: ${answer.status}`)
-    t.equal(house.seen.length, before)
+    t.equal(core.seen.length, before)
   })
 }
 
 t.test('nginx as a plain trusted proxy passes the table', { skip: skipWithoutProxy('nginx') }, async (t) => {
-  const house = await open(t, 'application')
-  await passesTheTable(t, await startNginx(t, 'plain', house.behind), house)
+  const core = await open(t, 'application')
+  await passesTheTable(t, await startNginx(t, 'plain', core.behind), core)
 })
 
 const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
@@ -267,14 +290,14 @@ t.test(
   'nginx as a plain trusted proxy over IPv6 passes the table',
   { skip: skipWithoutProxy('nginx') || (hasIPv6 ? false : 'this machine has no ::1') },
   async (t) => {
-    const house = await open(t, 'application', '::')
-    await passesTheTable(t, await startNginx(t, 'plain', { ...house.behind, gatewayHost: '[::1]' }), house)
+    const core = await open(t, 'application', '::')
+    await passesTheTable(t, await startNginx(t, 'plain', { ...core.behind, gatewayHost: '[::1]' }), core)
   },
 )
 
 t.test('an application behind the gateway checks the assertion with the keys that are published', async (t) => {
   const application = await startApplication(t)
-  const house = await startHouse(t, {
+  const core = await startHouse(t, {
     yaml: `
 publicUrl: http://localhost:8080
 sites:
@@ -286,10 +309,10 @@ sites:
     rules: [{ path: /assets/**, access: public }]
 `,
   })
-  await house.addUser('ana')
+  await core.addUser('ana')
   const told = (name: string) =>
     application.seen.at(-1)?.headers.flatMap(([key, value]) => (key === name ? [value] : [])) ?? []
-  const visitor = house.visitor()
+  const visitor = core.visitor()
   const lie = {
     'x-user': 'liar',
     x_gatelodge_assertion: 'liar',
@@ -308,7 +331,7 @@ sites:
   t.same(told('authorization'), [`Basic ${Buffer.from('ana:the {same} for all').toString('base64')}`])
   const [token = '', ...more] = told('x-gatelodge-assertion')
   t.same(more, [])
-  const keys = createRemoteJWKSet(new URL(`${house.url}/.gatelodge/jwks.json`))
+  const keys = createRemoteJWKSet(new URL(`${core.url}/.gatelodge/jwks.json`))
   const { payload } = await jwtVerify(token, keys, { issuer: 'http://localhost:8080', audience: 'crm' })
   t.equal(payload['preferred_username'], 'ana')
   await visitor.get('/again')

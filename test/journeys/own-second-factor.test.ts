@@ -1,29 +1,20 @@
 import { createHmac } from 'node:crypto'
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { cp } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { startDemoApplication } from '../../demo/application.js'
 import { startGateway } from '../support/gateway.js'
-import { temporaryDirectory } from '../support/temporary-directory.js'
+import { installExample, installPackage } from '../support/installed-package.js'
 import { formOf, Visitor } from '../support/visitor.js'
 
 t.setTimeout(300_000)
 
 /**
- * A second factor of a third kind, that the core has never heard of: what docs/plugins.md shows, word for word, as an npm
- * package and templates outside the repository.
+ * A second factor of a third kind, that the core has never heard of: the example of examples/gatelodge-hotp, as an npm package
+ * and templates outside the repository.
  */
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../../..')
 const password = 'correct horse 7 battery'
-
-/** The documentation's blocks of code by the file name in their first line. */
-async function filesOfTheGuide(): Promise<Map<string, string>> {
-  const guide = await readFile(join(root, 'docs/plugins.md'), 'utf8')
-  const blocks = [...guide.matchAll(/```(?:js|eta)\n(?:\/\/|<!--) (\S+)[^\n]*\n([\s\S]*?)```/g)]
-  return new Map(blocks.map(([, name = '', text = '']) => [name, text]))
-}
 
 /** The token in somebody's hand: RFC 4226, written a second time, so that the plugin is not tested against itself. */
 function press(seed: string, counter: number): string {
@@ -38,16 +29,10 @@ function press(seed: string, counter: number): string {
 t.equal(press(Buffer.from('12345678901234567890').toString('hex'), 1), '287082', 'RFC 4226, appendix D')
 
 t.test('a hardware token is one package and two templates: set up, used, and every number good once', async (t) => {
-  const directory = await temporaryDirectory(t)
-  const files = await filesOfTheGuide()
-  t.equal(files.size, 3, 'the guide shows a plugin and two templates')
-  for (const [name, text] of files) {
-    await mkdir(dirname(join(directory, name)), { recursive: true })
-    await writeFile(join(directory, name), text)
-  }
-  const manifest = JSON.stringify({ name: 'gatelodge-hotp', version: '1.0.0', type: 'module', exports: './index.js' })
-  await writeFile(join(directory, 'node_modules/gatelodge-hotp/package.json'), manifest)
-  await symlink(join(root, 'node_modules/zod'), join(directory, 'node_modules/zod'))
+  const installed = await installPackage(t)
+  const { directory } = installed
+  const home = await installExample('gatelodge-hotp', installed)
+  await cp(join(home, 'templates'), join(directory, 'templates'), { recursive: true })
 
   const application = await startDemoApplication()
   t.teardown(() => application.close())

@@ -63,7 +63,7 @@ async function issue({ gateway }: House, ...args: string[]): Promise<string> {
 }
 
 t.test('API clients keep working when two-factor is forced (S20), with passwords and tokens (C04, B03)', async (t) => {
-  const house = await openHouse(
+  const core = await openHouse(
     t,
     `
 publicUrl: "http://localhost:\${GATEWAY_PORT}"
@@ -79,7 +79,7 @@ secondFactor: { required: everyone }
 `,
     { nightly: 'api', weekly: 'api', ann: 'user' },
   )
-  const { gateway, requests, from } = house
+  const { gateway, requests, from } = core
 
   await t.test('an IP rule lets named API accounts through from named ranges', async (t) => {
     for (const address of ['203.0.113.7', '2001:db8:5::9', '::ffff:203.0.113.7', '198.51.100.1, 203.0.113.7']) {
@@ -114,7 +114,7 @@ secondFactor: { required: everyone }
 
   await t.test('a token is issued, used, limited, listed and revoked on the command line', async (t) => {
     const limits = ['--method', 'GET', '--path', '/api/orders/**', '--from', '198.51.100.0/24', '--expires', '90d']
-    const secret = await issue(house, 'ann', '--name', 'nightly import', '--site', 'localhost', ...limits)
+    const secret = await issue(core, 'ann', '--name', 'nightly import', '--site', 'localhost', ...limits)
     t.match(secret, /^glt_[0-9A-Za-z]{61}$/)
     const bearer = { authorization: `Bearer ${secret}` }
     t.match(await from('198.51.100.1', '/api/orders/1', bearer), { status: 200 }, 'no second factor is asked')
@@ -224,7 +224,7 @@ const refusals: readonly Refusal[] = [
 ]
 
 t.test('curl, a Python script and a browser’s fetch get answers they understand from every refusal', async (t) => {
-  const house = await openHouse(
+  const core = await openHouse(
     t,
     `
 publicUrl: "http://localhost:\${GATEWAY_PORT}"
@@ -243,11 +243,11 @@ sites:
 `,
     { ann: 'user', bob: 'user' },
   )
-  const { gateway } = house
+  const { gateway } = core
   const cookies = { ann: await passwordSession(t, gateway, 'ann', true), bob: await passwordSession(t, gateway, 'bob') }
   const tokens = {
-    NARROW: await issue(house, 'bob', '--path', '/api/other'),
-    RATED: await issue(house, 'bob', '--rate', '1/d'),
+    NARROW: await issue(core, 'bob', '--path', '/api/other'),
+    RATED: await issue(core, 'bob', '--rate', '1/d'),
   }
 
   /** Everything that has to be right about one refusal. */
@@ -288,7 +288,7 @@ sites:
         t.match(headers['www-authenticate'], challenge, refusal.what)
       }
       const all = await caller(`${gateway.url}/api/x`, {
-        headers: { authorization: `Bearer ${await issue(house, 'bob')}` },
+        headers: { authorization: `Bearer ${await issue(core, 'bob')}` },
       })
       t.match(all, { status: 200, body: '<p>GET /api/x</p>' })
     })

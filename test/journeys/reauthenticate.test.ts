@@ -13,7 +13,7 @@ t.setTimeout(120_000)
 
 const minute = 60_000
 
-async function house(t: Test) {
+async function core(t: Test) {
   const server = createServer((_request, response) => response.end('the application'))
   const sockets = new WebSocketServer({ server })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -47,7 +47,7 @@ const asProgram = (visitor: Visitor, path: string) =>
   visitor.send('GET', path, { headers: { accept: 'application/json', 'sec-fetch-mode': 'cors' } })
 
 t.test('a code from the last five minutes opens, an older one is asked for again and leads back', async (t) => {
-  const { gateway, clock } = await house(t)
+  const { gateway, clock } = await core(t)
   const ann = gateway.visitor()
   const page = await follow(ann, (await signIn(ann, 'ann', '/vault/box?a=1')).location)
   const key = (/<code class="key"[^>]*>([\s\S]*?)<\/code>/.exec(page.text)?.[1] ?? '').replace(/<[^>]*>|\s/g, '')
@@ -84,7 +84,7 @@ t.test('a code from the last five minutes opens, an older one is asked for again
 })
 
 t.test('who has only a password gives that again', async (t) => {
-  const { gateway, clock } = await house(t)
+  const { gateway, clock } = await core(t)
   const ann = gateway.visitor()
   t.equal((await signIn(ann, 'ann', '/deals/7')).location, '/deals/7')
   t.equal((await ann.get('/deals/7')).status, 200)
@@ -99,7 +99,7 @@ t.test('who has only a password gives that again', async (t) => {
 })
 
 t.test('a WebSocket there is opened with a fresh proof only', async (t) => {
-  const { gateway, clock } = await house(t)
+  const { gateway, clock } = await core(t)
   const ann = gateway.visitor()
   await signIn(ann, 'ann', '/deals/7')
   const cookie = [...ann.cookies].map(([name, value]) => `${name}=${value}`).join('; ')

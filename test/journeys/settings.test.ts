@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { settingsPreview, settingsSet, settingsShow, settingsUnset } from '../../src/commands/settings.js'
-import type { Terminal } from '../../src/commands/terminal.js'
+import { settingsPreview, settingsSet, settingsShow, settingsUnset } from '../../src/cli/commands/settings.js'
+import type { Terminal } from '../../src/cli/terminal.js'
 import type { Store } from '../../src/contracts.js'
 import { GatelodgeError } from '../../src/errors.js'
-import type { SettingKey, SettingView } from '../../src/identity/settings.js'
-import { rooms } from '../identity/rooms.js'
+import type { SettingKey, SettingView } from '../../src/identity/store/settings.js'
+import { services } from '../support/core.js'
 import { housePassword, type OpenHouse, signIn, startHouse } from '../support/house.js'
 import { until } from '../support/poll.js'
 
@@ -47,7 +47,7 @@ ${more}`
   return { clock, one, other }
 }
 
-const at = (gateway: OpenHouse) => gateway.house.identity.settings
+const at = (gateway: OpenHouse) => gateway.core.identity.settings
 const by = { name: 'olga' }
 
 function viewOf(gateway: OpenHouse, key: SettingKey): SettingView {
@@ -175,7 +175,7 @@ t.test('every change is in the audit, with what it was and who did it; what is r
   t.match(await at(one).set('session.rememberDevice', '1d', by), { outcome: 'refused', reason: 'unknown-key' })
   t.match(await at(one).set('session.duration', '12h', by), { outcome: 'changed' }, 'said, it holds against the file')
   t.match(await at(one).set('session.duration', '12h', by), { outcome: 'unchanged' })
-  const records = (await one.house.audit.since(0, 500)).filter(({ event }) => event === 'policy.changed')
+  const records = (await one.core.audit.since(0, 500)).filter(({ event }) => event === 'policy.changed')
   t.match(
     records.map(({ username, accountId, address, details }) => ({ username, accountId, address, details })),
     [
@@ -216,9 +216,9 @@ t.test('settings changed by many at once all hold', async (t) => {
 
 t.test('a value in the store that nobody can read does not count, and is said so', async (t) => {
   const { one } = await twoGateways(t)
-  await one.house.store.set('settings', { 'session.duration': { value: 'for ever', by: 'x', at: 1 } })
+  await one.core.store.set('settings', { 'session.duration': { value: 'for ever', by: 'x', at: 1 } })
   await at(one).fresh()
-  await one.house.identity.epoch.raise()
+  await one.core.identity.epoch.raise()
   await at(one).fresh()
   t.match(viewOf(one, 'session.duration'), { origin: 'default', value: '90d', ignored: { reason: 'unreadable' } })
   t.ok(one.lines.some(({ level, message }) => level === 'error' && message.includes('cannot be read')))
@@ -230,7 +230,7 @@ t.test('where settings cannot be read, nothing opens', async (t) => {
     ...bound(store),
     get: (key) => (key === 'settings' ? Promise.reject(new GatelodgeError('store.unavailable')) : store.get(key)),
   })
-  await t.rejects(rooms(t, { wrap }), { code: 'store.unavailable' })
+  await t.rejects(services(t, { wrap }), { code: 'store.unavailable' })
 })
 
 /** A store whose methods may be taken out of it. */
@@ -258,23 +258,23 @@ async function run(command: (terminal: Terminal) => Promise<number>) {
 
 t.test('the command line shows, sets and unsets', async (t) => {
   const { one } = await twoGateways(t, 'session: { duration: 12h }\nsettings: { locked: [session.idle] }')
-  const { house } = one
-  const shown = await run((terminal) => settingsShow(house, terminal))
+  const { core } = one
+  const shown = await run((terminal) => settingsShow(core, terminal))
   t.match(shown.out, /^secondFactor\.required +when-enabled +default$/m)
   t.match(shown.out, /^session\.duration +12h +yaml, line 8$/m)
   t.match(shown.out, /^session\.idle +off +default; locked$/m)
 
-  t.match(await run((terminal) => settingsSet(house, terminal, 'session.duration', '1h')), {
+  t.match(await run((terminal) => settingsSet(core, terminal, 'session.duration', '1h')), {
     code: 0,
     out: /^session\.duration is 1h \(was 12h\), store, by command-line at 20/,
   })
-  t.match(await run((terminal) => settingsShow(house, terminal, { json: true })), { code: 0, out: /"origin": "store"/ })
-  t.match(await run((terminal) => settingsUnset(house, terminal, 'session.duration')), {
+  t.match(await run((terminal) => settingsShow(core, terminal, { json: true })), { code: 0, out: /"origin": "store"/ })
+  t.match(await run((terminal) => settingsUnset(core, terminal, 'session.duration')), {
     code: 0,
     out: 'session.duration is 12h (was 1h), yaml, line 8.\n',
   })
-  t.match(await run((terminal) => settingsSet(house, terminal, 'session.idle', '5m')), { code: 1, err: /locks/ })
-  t.match(await run((terminal) => settingsSet(house, terminal, 'session.duraton', '5m')), {
+  t.match(await run((terminal) => settingsSet(core, terminal, 'session.idle', '5m')), { code: 1, err: /locks/ })
+  t.match(await run((terminal) => settingsSet(core, terminal, 'session.duraton', '5m')), {
     code: 2,
     err: /Did you mean session\.duration\?/,
   })
@@ -282,30 +282,30 @@ t.test('the command line shows, sets and unsets', async (t) => {
 
 t.test('the command line says whom a change touches, and refuses what would lock every owner out', async (t) => {
   const { one, clock } = await twoGateways(t, 'secondFactor: { unenrolled: recovery-code, methods: [{ use: totp }] }')
-  const { house } = one
+  const { core } = one
   await signIn(one.visitor(), 'ann')
   clock.ms += 2 * hour
-  const said = 'It touches 1 of 1: open sessions that would end at once. Among them: ann.\n'
-  t.same(await run((terminal) => settingsPreview(house, terminal, 'session.duration', '1h')), {
+  const said = 'It affects 1 of 1: open sessions that would end at once. Among them: ann.\n'
+  t.same(await run((terminal) => settingsPreview(core, terminal, 'session.duration', '1h')), {
     code: 0,
     out: said,
     err: '',
   })
-  t.match(await run((terminal) => settingsPreview(house, terminal, 'session.duration', 'soon')), {
-    code: 1,
-    err: /no time/,
+  t.match(await run((terminal) => settingsPreview(core, terminal, 'session.duration', 'soon')), {
+    code: 2,
+    err: /is not a duration/,
   })
-  t.match(await run((terminal) => settingsSet(house, terminal, 'session.duration', '1h')), { code: 0, err: said })
+  t.match(await run((terminal) => settingsSet(core, terminal, 'session.duration', '1h')), { code: 0, err: said })
 
   await one.addUser('olga', { role: 'owner' })
-  const strict = (value: string) => run((terminal) => settingsSet(house, terminal, 'secondFactor.required', value))
+  const strict = (value: string) => run((terminal) => settingsSet(core, terminal, 'secondFactor.required', value))
   t.match(await strict('everyone'), { code: 1, err: /no owner has a second factor/ })
   t.match(await strict('"everyone"'), { code: 1, err: /no owner has a second factor/ }, 'in quotes as well')
   t.equal(viewOf(one, 'secondFactor.required').value, 'when-enabled')
-  t.match(await run((terminal) => settingsSet(house, terminal, 'secondFactor.unenrolled', 'enrol')), { code: 0 })
+  t.match(await run((terminal) => settingsSet(core, terminal, 'secondFactor.unenrolled', 'enrol')), { code: 0 })
   t.match(await strict('everyone'), { code: 0 })
   t.match(
-    await run((terminal) => settingsUnset(house, terminal, 'secondFactor.unenrolled')),
+    await run((terminal) => settingsUnset(core, terminal, 'secondFactor.unenrolled')),
     { code: 1, err: /no owner has a second factor/ },
     'nor by taking a change back',
   )
@@ -313,9 +313,9 @@ t.test('the command line says whom a change touches, and refuses what would lock
 
 t.test('a wrong value is explained as in the file, with its place', async (t) => {
   const { one } = await twoGateways(t)
-  const { house } = one
+  const { core } = one
   const wrong = async (key: string, value: string) => {
-    const { code, err } = await run((terminal) => settingsSet(house, terminal, key, value))
+    const { code, err } = await run((terminal) => settingsSet(core, terminal, key, value))
     t.equal(code, 2)
     return err
   }

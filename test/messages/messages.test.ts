@@ -81,7 +81,7 @@ async function open(t: Test, change: Partial<MessagesSettings> & { noMail?: bool
   /** Everything the operator gets to read. */
   const told = () => inspect([host.lines, audited], { depth: 9 })
   const code = (more: object = {}) =>
-    messages.send({ user: ada, method: 'sms', code: '314159', purpose: 'sign-in', client, ...more })
+    messages.send({ user: ada, method: 'sms', code: '314159', purpose: 'sign-in', client, mayFallBack: true, ...more })
   const texts = () => provider.requests.map(({ body }) => new URLSearchParams(body).get('Body') ?? '')
   return { messages, clock, provider, server, audited, told, code, texts, host }
 }
@@ -109,12 +109,6 @@ const troubles = [
   { what: 'meets silence', answer: silence, fellBack: 'unknown', asked: 1 },
   { what: 'meets a broken connection', answer: reset, fellBack: 'unknown', asked: 1 },
   { what: 'meets 503', answer: status(503), fellBack: 'unavailable', asked: 3 },
-  {
-    what: 'meets 429 for longer than people wait',
-    answer: status(429, { 'retry-after': '60' }),
-    fellBack: 'unavailable',
-    asked: 1,
-  },
 ]
 for (const { what, answer, fellBack, asked } of troubles) {
   t.test(`a text message that ${what} is followed by a mail with the same code`, async (t) => {
@@ -144,19 +138,54 @@ t.test('a provider that is busy for a moment is asked again, and the user notice
   t.equal(server.received, 0)
 })
 
-t.test('a number over its budget, abroad or unknown falls back, and nothing is paid for', async (t) => {
-  const { code, provider, server, clock } = await open(t)
+t.test('asking until a limit says no brings no code by mail: number, country, no number, day, network', async (t) => {
+  const { code, provider, server, clock, audited } = await open(t)
   for (let i = 0; i < 3; i++) {
     t.match(await code({ user: { ...ada, id: `other-${i}` } }), { via: 'sms' })
   }
-  t.match(await code(), { outcome: 'sent', via: 'email', fellBack: 'over-budget' })
+  t.match(await code(), { outcome: 'limited', limit: 'number' })
   clock.now += 60_000
-  t.match(await code({ user: { ...ada, mobile: '+447911123456' } }), { via: 'email', fellBack: 'no-address' })
+  t.same(await code({ user: { ...ada, mobile: '+447911123456' } }), { outcome: 'failed', reason: 'no-address' })
   clock.now += 60_000
   const { mobile: _, ...without } = ada
-  t.match(await code({ user: without }), { via: 'email', fellBack: 'no-address' })
+  t.same(await code({ user: without }), { outcome: 'failed', reason: 'no-address' })
   t.equal(provider.requests.length, 3)
-  t.equal(server.received, 3)
+  for (const limits of [{ smsPerDay: 1 }, { networkPerHour: 1 }, { accountPerHour: 1 }]) {
+    const small = await open(t, { limits: { ...defaults.limits, ...limits } })
+    t.match(await small.code(), { via: 'sms' })
+    small.clock.now += 60_000
+    t.match(await small.code(), { outcome: 'limited' }, JSON.stringify(limits))
+    t.equal(small.server.received, 0)
+  }
+  t.equal(server.received, 0)
+  t.notOk(audited.some(({ event }) => event === 'code.fallback'))
+})
+
+t.test('a provider that says it was asked too much brings no code by mail, also while it is left alone', async (t) => {
+  const { code, provider, server, audited, clock } = await open(t)
+  provider.answer = status(429, { 'retry-after': '60' })
+  // After five in a row the provider is left alone: it is the limit that holds then, too.
+  for (let i = 0; i < 8; i++) {
+    t.same(await code({ user: { ...ada, id: `u${i}` }, client: { ...client, network: `192.0.2.${i}` } }), {
+      outcome: i < 3 ? 'failed' : 'limited',
+      ...(i < 3 ? { reason: 'provider-quota' } : { limit: 'number', retryAfterSeconds: 3600 }),
+    })
+  }
+  for (let i = 0; i < 5; i++) {
+    const user = { ...ada, id: `v${i}`, mobile: `+1202555017${i}` }
+    t.same(await code({ user, client: { ...client, network: `192.0.3.${i}` } }), {
+      outcome: 'failed',
+      reason: 'provider-quota',
+    })
+  }
+  t.equal(provider.requests.length, 5)
+  t.equal(server.received, 0)
+  t.match(audited[0], { event: 'code.sent', outcome: 'refused', reason: 'provider-quota' })
+  clock.now += 31_000
+  provider.answer = accepted
+  t.match(await code({ user: { ...ada, id: 'w', mobile: '+12025550190' } }), { via: 'sms' })
+  provider.answer = status(500)
+  t.match(await code({ user: { ...ada, id: 'x', mobile: '+12025550191' } }), { via: 'email', fellBack: 'unknown' })
 })
 
 t.test(
@@ -170,6 +199,8 @@ t.test(
 
     const on = await open(t)
     on.provider.answer = status(400)
+    const elsewhere = { ...ada, id: 'u0', mobile: '+12025550144' }
+    t.same(await on.code({ user: elsewhere, mayFallBack: false }), { outcome: 'failed', reason: 'refused' })
     t.same(await on.code({ purpose: 'enrolment' }), { outcome: 'failed', reason: 'refused' })
     const { email: _, ...without } = ada
     t.same(await on.code({ user: { ...without, id: 'u2' } }), { outcome: 'failed', reason: 'no-address' })
@@ -195,8 +226,6 @@ t.test('an enrolment asks for the number to be confirmed, and the sign-in after 
 t.test('over every budget the answer says when to come back', async (t) => {
   const { code, clock } = await open(t, { limits: { ...defaults.limits, accountPerHour: 1 } })
   t.match(await code(), { via: 'sms' })
-  clock.now += 60_000
-  t.match(await code(), { via: 'email', fellBack: 'over-budget' })
   clock.now += 60_000
   t.match(await code(), { outcome: 'limited', limit: 'account', retryAfterSeconds: 59 * 60 })
 })

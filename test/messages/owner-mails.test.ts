@@ -1,8 +1,8 @@
 import t from 'tap'
 import { Audit, type AuditEntry } from '../../src/audit/audit.js'
-import { Follower } from '../../src/audit/follower.js'
+import { OutDelivery } from '../../src/audit/out-delivery.js'
 import { OwnerMails } from '../../src/messages/owner-mails.js'
-import { Clock, emptyStore } from '../identity/rooms.js'
+import { Clock, emptyStore } from '../support/core.js'
 import { lentHost } from '../support/lent-host.js'
 import { until } from '../support/poll.js'
 
@@ -31,7 +31,7 @@ t.test('owners are told at once, then every ten minutes at most, and everything 
   // Two gateways, of which each looks whether something waits.
   for (let gateway = 0; gateway < 2; gateway++) {
     const mails = new OwnerMails({ store, messages: { ownerAlert }, owners, log, now, everyMs: 10 })
-    const follower = new Follower({ store, audit, out: mails, log, now, machine: 'here', everyMs: 10 })
+    const follower = new OutDelivery({ store, audit, out: mails, log, now, machine: 'here', everyMs: 10 })
     await follower.start()
     t.teardown(async () => {
       await follower.close()

@@ -19,6 +19,7 @@ const wide: SendingLimits = {
   linksPerHour: 1_000,
   smsPerDay: 1_000,
   mailPerDay: 1_000,
+  unproven: { networkPerHour: 1_000, perDay: 10_000 },
 }
 const minute = 60_000
 const hour = 60 * minute

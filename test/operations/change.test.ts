@@ -3,14 +3,14 @@ import outbox from '../../plugins/mail-transports/outbox.js'
 import type { MailTransport } from '../../src/contracts.js'
 import { type Actor, Refusal } from '../../src/operations/operation.js'
 import { changeUser } from '../../src/operations/users/change.js'
-import { add, open, type Rooms, rooms, tryPassword } from '../identity/rooms.js'
+import { add, open, type Rooms, services, tryPassword } from '../support/core.js'
 import { build, lentHost } from '../support/lent-host.js'
 
 const shell: Actor = { door: 'command-line', role: 'owner', isFresh: true }
 
-async function withMail(t: Parameters<typeof rooms>[0]): Promise<{ r: Rooms; mail: MailTransport }> {
+async function withMail(t: Parameters<typeof services>[0]): Promise<{ r: Rooms; mail: MailTransport }> {
   const mail = await build(outbox, {}, lentHost())
-  return { r: await rooms(t, { mail }), mail }
+  return { r: await services(t, { mail }), mail }
 }
 
 const sentTo = async ({ r, mail }: { r: Rooms; mail: MailTransport }) => {
@@ -22,8 +22,8 @@ const sentTo = async ({ r, mail }: { r: Rooms; mail: MailTransport }) => {
 t.test(
   'an owner changes addresses, name and groups; the user hears of it at the old address and the new one',
   async (t) => {
-    const house = await withMail(t)
-    const { r } = house
+    const core = await withMail(t)
+    const { r } = core
     const bob = await add(r, 'bob', { email: 'bob@example.com', groups: ['staff'] })
     const token = await open(r, 'bob')
     const named = await r.desk.run(changeUser, { user: 'bob', displayName: 'Bob Jones' }, shell)
@@ -44,7 +44,7 @@ t.test(
     t.same(await r.directory.find({ email: 'bob@example.com' }), [])
     t.equal(await r.sessions.find(token), undefined, 'what was open by the old address has ended')
     t.match(await tryPassword(r, 'bob'), { outcome: 'session' }, 'the password is as it was')
-    const mails = await sentTo(house)
+    const mails = await sentTo(core)
     t.equal(mails.filter((one) => /^bob@example.com: Your contact details were changed/.test(one)).length, 1)
     t.equal(mails.filter((one) => /^robert@example.com: Your contact details were changed/.test(one)).length, 1)
     t.equal(mails.filter((one) => /^bob@example.com: Your account was changed/.test(one)).length, 1)
@@ -108,7 +108,7 @@ t.test('a number that sign-in codes go to is not taken away', async (t) => {
     send: async () => undefined,
   }
   const { desk } = r
-  Object.assign(desk.rooms, { secondFactors: new Map([['sms', sms]]) })
+  Object.assign(desk.services, { secondFactors: new Map([['sms', sms]]) })
   await r.accounts.change(bob.id, (account) => ({ ...account, enrolled: [{ id: 'x', method: 'sms' }] }))
   t.match(await desk.run(changeUser, { user: 'bob', remove: ['mobile'] }, shell), {
     sentence: /reset the second factor/,

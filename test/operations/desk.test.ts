@@ -1,12 +1,12 @@
 import t from 'tap'
-import type { Role } from '../../src/identity/accounts.js'
+import type { Role } from '../../src/identity/accounts/account.js'
 import { operations } from '../../src/operations/catalog.js'
 import { type Actor, defineOperation, Refusal } from '../../src/operations/operation.js'
 import { clearSessions } from '../../src/operations/sessions.js'
-import { issueRecoveryCode, resetSecondFactor } from '../../src/operations/users/help.js'
-import { listUsers } from '../../src/operations/users/look.js'
-import { activateUser, addUser, changeRole, deactivateUser } from '../../src/operations/users/standing.js'
-import { add, client, enrolApp, open, PASSWORD, type Rooms, rooms, tryPassword } from '../identity/rooms.js'
+import { activateUser, addUser, changeRole, deactivateUser } from '../../src/operations/users/lifecycle.js'
+import { issueRecoveryCode, resetSecondFactor } from '../../src/operations/users/recovery.js'
+import { listUsers } from '../../src/operations/users/show.js'
+import { add, client, enrolApp, open, PASSWORD, type Rooms, services, tryPassword } from '../support/core.js'
 import { samples, table } from './table.js'
 
 const actor = async (r: Rooms, username: string, role: Role, more: Partial<Actor> = {}): Promise<Actor> => {
@@ -27,7 +27,7 @@ t.test('the table of rights names every operation, and every operation is in it'
 })
 
 t.test('every operation by every role, fresh and stale: what is denied changes nothing', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'olga', { role: 'owner', email: 'olga@example.com' })
   await add(r, 'otto', { role: 'owner', email: 'otto@example.com' })
   await add(r, 'sam', { role: 'support' })
@@ -86,7 +86,7 @@ t.test(
   'every change leaves one entry that says who, by which door and from where; without it nothing is done',
   async (t) => {
     let isFull = false
-    const r = await rooms(t, {
+    const r = await services(t, {
       wrap: (store) =>
         new Proxy(store, {
           get(target, name) {
@@ -122,7 +122,7 @@ t.test(
 )
 
 t.test('an operation that forgets its entry is a fault of ours', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const forgetful = defineOperation({
     ...clearSessions,
     run: async () => ({ scope: '', devices: false, tokens: false }),
@@ -131,7 +131,7 @@ t.test('an operation that forgets its entry is a fault of ours', async (t) => {
 })
 
 t.test('the last owner stays one, also when two owners turn on each other at once', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id: olga } = await add(r, 'olga', { role: 'owner' })
   const shell: Actor = { door: 'command-line', role: 'owner', isFresh: true }
   for (const operation of [deactivateUser, changeRole]) {
@@ -160,7 +160,7 @@ t.test('the last owner stays one, also when two owners turn on each other at onc
 })
 
 t.test('the owners of a store from before there was a list of them are found once', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'olga', { role: 'owner' })
   await add(r, 'bob')
   await r.store.delete('owners')
@@ -174,7 +174,7 @@ t.test('the owners of a store from before there was a list of them are found onc
 })
 
 t.test('what is deactivated, demoted or reset has ended; a recovery code is for somebody else', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'olga', { role: 'owner' })
   await add(r, 'bob')
   const by = await actor(r, 'olga', 'owner')
@@ -192,7 +192,7 @@ t.test('what is deactivated, demoted or reset has ended; a recovery code is for 
 })
 
 t.test('nobody but the command line gives a user a password', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'olga', { role: 'owner' })
   const by = await actor(r, 'olga', 'owner')
   for (const door of ['page', 'api'] as const) {
@@ -204,7 +204,7 @@ t.test('nobody but the command line gives a user a password', async (t) => {
 })
 
 t.test('lists by beginning, by filter and page by page, each user once', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   for (const name of ['ada', 'adam', 'Adele', 'bob', 'zoe']) {
     await r.directory.writable?.create({ username: name, groups: [], email: `${name}@example.com` })
   }
@@ -257,7 +257,7 @@ t.test('lists by beginning, by filter and page by page, each user once', async (
 })
 
 t.test('clears by user, group, site, network and age, also what was half-way, and leaves the rest', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'olga', { role: 'owner' })
   await add(r, 'ann', { groups: ['staff'] })
   await add(r, 'bob')

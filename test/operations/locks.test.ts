@@ -1,12 +1,12 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { locksEnd, locksList } from '../../src/commands/locks.js'
-import type { Terminal } from '../../src/commands/terminal.js'
-import { nameHash } from '../../src/identity/names.js'
+import { locksEnd, locksList } from '../../src/cli/commands/locks.js'
+import type { Terminal } from '../../src/cli/terminal.js'
+import { nameHash } from '../../src/identity/store/name-hash.js'
 import { listLocks, unlockNetwork, unlockUser } from '../../src/operations/locks.js'
 import { type Actor, Refusal } from '../../src/operations/operation.js'
-import { add, client, type Rooms, rooms, tryPassword } from '../identity/rooms.js'
+import { add, client, type Rooms, services, tryPassword } from '../support/core.js'
 
 const shell: Actor = { door: 'command-line', role: 'owner', isFresh: true }
 
@@ -20,7 +20,7 @@ const wrong = (r: Rooms, username: string, network = '192.0.2.7') =>
   tryPassword(r, username, { password: 'not this one', from: network })
 
 t.test('a user whose passwords are slowed down is listed, and unlocked by support', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'sam', { role: 'support' })
   const bob = await add(r, 'bob')
   for (let n = 0; n < 5; n += 1) {
@@ -40,7 +40,7 @@ t.test('a user whose passwords are slowed down is listed, and unlocked by suppor
 })
 
 t.test('a right password and the end of the wait take a lock off the list', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'bob')
   for (let n = 0; n < 5; n += 1) await wrong(r, 'bob')
   t.equal((await locks(r)).length, 1)
@@ -50,7 +50,7 @@ t.test('a right password and the end of the wait take a lock off the list', asyn
 })
 
 t.test('the budget of a remembered device is forgiven with the others', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const { id } = await add(r, 'bob')
   const attempt = { nameHash: nameHash('bob'), network: '192.0.2.9', deviceId: 'device' }
   for (let n = 0; n < 5; n += 1) await r.attempts.spendPassword(attempt)
@@ -60,7 +60,7 @@ t.test('the budget of a remembered device is forgiven with the others', async (t
 })
 
 t.test('a network that tried too many passwords is listed, and unlocked by every door', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   await add(r, 'olga', { role: 'owner' })
   const spend = async (network: string) => {
     for (let n = 0; n < 20; n += 1) await r.attempts.spendPassword({ nameHash: `${n}`, network })
@@ -91,7 +91,7 @@ t.test('a network that tried too many passwords is listed, and unlocked by every
 })
 
 t.test('an account whose codes are not judged is listed however many gave codes that day', async (t) => {
-  const r = await rooms(t)
+  const r = await services(t)
   const bob = await add(r, 'zed')
   for (let n = 0; n < 1100; n += 1) {
     await r.store.set(`attempts/second-factor/${n}`, { tries: [], blocks: 0, blockedAt: 0, blockedUntil: 0 }, 100)

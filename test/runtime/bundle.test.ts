@@ -58,6 +58,6 @@ t.test('the program is run from its bundle, and from its modules where one is ne
   t.equal((await run(home, main, '--version')).output, `bundle\n${version}\n`, 'beside sources, too')
 
   const soon = new Date(Date.now() + 60_000)
-  await utimes(join(home, 'dist/src/http/gate.js'), soon, soon)
+  await utimes(join(home, 'dist/src/http/gate/gate.js'), soon, soon)
   t.equal((await run(home, main, '--version')).output, `${version}\n`, 'after a module was compiled anew')
 })

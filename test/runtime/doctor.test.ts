@@ -27,6 +27,7 @@ t.test('doctor finds a gateway well when everything it needs is there', async (t
     yaml: `
 sites: [{ upstream: "${application.url}" }]
 mail: { use: smtp, url: "smtp://127.0.0.1:${mail.port}", from: lodge@example.com }
+secondFactor: { required: everyone }
 `,
     environment: { OTEL_EXPORTER_OTLP_ENDPOINT: application.url },
   })
@@ -45,11 +46,17 @@ mail: { use: smtp, url: "smtp://127.0.0.1:${mail.port}", from: lodge@example.com
     'upstream',
     'mail',
     'traces',
+    'second factor',
   ]) {
     t.equal(statusOf(found, what), 'ok', `${what}: ${stdout}`)
   }
   t.match(stdout, /a gateway runs with this file/)
   t.equal(mail.received, 0, 'and sends nothing')
+
+  t.equal((await gateway.run(['settings', 'set', 'secondFactor.required', 'when-enabled'])).code, 0)
+  const weaker = await gateway.run(['doctor'])
+  t.match(weaker.stdout, /warn {2}second factor: asked only of people who have set one up/)
+  t.equal(weaker.code, 0)
 })
 
 t.test('doctor says what is wrong, and what to do about it', async (t) => {
@@ -76,7 +83,8 @@ mail: { use: smtp, url: "smtp://127.0.0.1:${await freePort()}", from: lodge@exam
   t.equal(code, 1)
   t.notOk(found.ok)
   for (const what of ['listener', 'data directory', 'upstream', 'mail']) t.equal(statusOf(found, what), 'fail', what)
-  for (const what of ['public URL', 'store', 'traces']) t.equal(statusOf(found, what), 'warn', what)
+  for (const what of ['host lodge.example.com', 'store', 'traces', 'second factor'])
+    t.equal(statusOf(found, what), 'warn', what)
   t.ok(found.findings.every(({ status, todo }) => status === 'ok' || todo !== undefined))
 
   await writeFile(

@@ -40,6 +40,8 @@ stop: { announce: off }
     t.match(text, 'gatelodge_requests_total{site="*",outcome="sign-in",status="3xx"} 7')
     t.match(text, /gatelodge_events_total\{event="sign-in.password",outcome="refused"\} 1/)
     t.match(text, `gatelodge_workers ${workers}`)
+    t.match(text, `gatelodge_upstream_limit{site="*",kind="requests"} ${256 * workers}`)
+    t.match(text, /gatelodge_upstream_in_use\{site="\*",kind="event-streams"\} 0/)
     t.match(text, /gatelodge_store_seconds 0\.\d+|gatelodge_store_seconds \d/)
     t.match(text, 'gatelodge_dependency_up{dependency="store"} 1')
     t.match(text, /nodejs_eventloop_lag_seconds/)

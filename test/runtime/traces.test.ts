@@ -87,7 +87,7 @@ t.test('a request is a span with its decision, and another for the application, 
   t.equal(visit, 200)
 
   const span = await spanOf(collector, 'GET /open/**', server)
-  const leg = await spanOf(collector, 'GET', client)
+  const upstreamSpan = await spanOf(collector, 'GET', client)
   t.match(span.attributes, {
     'http.request.method': 'GET',
     'http.route': '/open/**',
@@ -103,11 +103,15 @@ t.test('a request is a span with its decision, and another for the application, 
     'service.version': /\d/,
     'deployment.environment.name': 'test',
   })
-  t.equal(leg.parentSpanId, span.spanId)
-  t.equal(leg.attributes['http.response.status_code'], 200)
+  t.equal(upstreamSpan.parentSpanId, span.spanId)
+  t.equal(upstreamSpan.attributes['http.response.status_code'], 200)
   const [told] = application.told
-  t.equal(told?.traceparent, `00-${leg.traceId}-${leg.spanId}-01`, 'the application goes on with our trace')
-  t.notOk(strangers.includes(leg.traceId), 'and not with that of a stranger')
+  t.equal(
+    told?.traceparent,
+    `00-${upstreamSpan.traceId}-${upstreamSpan.spanId}-01`,
+    'the application goes on with our trace',
+  )
+  t.notOk(strangers.includes(upstreamSpan.traceId), 'and not with that of a stranger')
   t.equal(told?.tracestate, undefined)
 
   t.equal(await get(gateway, '/closed/x'), 403)

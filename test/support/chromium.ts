@@ -8,10 +8,17 @@ const program = process.env['CHROMIUM'] ?? findProgram('chromium', 'chromium-bro
 export const skipWithoutChromium = () => skipWithout('chromium', program)
 
 /** The system's own Chromium, without a screen, talking to nobody by itself. */
-export async function launchChromium(t: Scope): Promise<Browser> {
+export async function launchChromium(
+  t: Scope,
+  {
+    args = [],
+    home,
+  }: { readonly args?: readonly string[] /** For its certificate store. */; readonly home?: string } = {},
+): Promise<Browser> {
   if (program === undefined) throw new Error('chromium is not installed')
   const browser = await chromium.launch({
     executablePath: program,
+    ...(home === undefined ? {} : { env: { ...process.env, HOME: home } }),
     args: [
       '--no-sandbox',
       '--disable-quic',
@@ -19,6 +26,7 @@ export async function launchChromium(t: Scope): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...args,
     ],
   })
   t.teardown(() => browser.close())

@@ -9,9 +9,11 @@ import { type Child, startChild } from './child.js'
 import { freePort } from './free-port.js'
 import { until } from './poll.js'
 import type { Scope } from './scope.js'
+import { keyFor } from './sealer.js'
 import { temporaryDirectory } from './temporary-directory.js'
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+/** The built `gatelodge`, to be run by Node. */
+export const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
 /** The built gateway as a process of its own, answering. */
 export interface RunningGateway {
@@ -66,7 +68,7 @@ export async function startGateway(
   const configFile = join(home, 'gatelodge.yaml')
   const listen = fixedPort === undefined ? `listen: 127.0.0.1:${port}\n` : ''
   const store = /^store:/m.test(yaml) ? '' : '\nstore: { use: embedded, path: ./data }\n'
-  await writeFile(configFile, `${listen}${yaml}${store}`)
+  await writeFile(configFile, `${listen}${keyFor(yaml)}${yaml}${store}`)
 
   const url = `http://localhost:${port}`
   const named = { ...environment, GATEWAY_PORT: String(port) }

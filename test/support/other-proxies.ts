@@ -36,10 +36,14 @@ export interface Behind {
 
 /** nginx that asks, or that stands in front of the gateway. @returns its port */
 export async function startNginx(t: Scope, as: 'asks' | 'plain', behind: Behind): Promise<number> {
-  const { port, directory } = await place(t)
   const [asks = '', plain = ''] = blocksOf('nginx', 'nginx')
-  const server = placed(as === 'asks' ? asks : plain, behind)
-    .replace('listen 443 ssl;', `listen 127.0.0.1:${port};`)
+  return runNginx(t, placed(as === 'asks' ? asks : plain, behind))
+}
+
+async function runNginx(t: Scope, servers: string): Promise<number> {
+  const { port, directory } = await place(t)
+  const server = servers
+    .replaceAll('listen 443 ssl;', `listen 127.0.0.1:${port};`)
     .replace(/^ *ssl_certificate.*\n/gm, '')
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${join(directory, name)};`,
@@ -60,33 +64,62 @@ export async function startCaddy(t: Scope, behind: Behind): Promise<number> {
   return runCaddy(t, placed(site, behind))
 }
 
-/** @param site a Caddyfile for crm.example.com, which is served on a port of this machine instead */
+/** @param site a Caddyfile, of which every site is served on one port of this machine instead; one alone by any name */
 export async function runCaddy(t: Scope, site: string): Promise<number> {
   const { port, directory } = await place(t)
   const file = join(directory, 'Caddyfile')
-  const own = `http://:${port} {\n\tbind 127.0.0.1\n`
+  const names = [...site.matchAll(/^([\w.]+) \{\n/gm)]
+  const own = site.replace(/^([\w.]+) \{\n/gm, (_, name: string) => {
+    return `http://${names.length === 1 ? '' : name}:${port} {\n\tbind 127.0.0.1\n`
+  })
   const options = '{\n\tadmin off\n\tauto_https off\n}\n'
-  await writeFile(file, options + site.replace('crm.example.com {\n', own))
+  await writeFile(file, options + own)
   const env = { ...process.env, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
   await run(t, 'caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, env)
   return port
 }
 
 export async function startHaproxy(t: Scope, behind: Behind): Promise<number> {
+  const [config = ''] = blocksOf('haproxy', 'haproxy')
+  return runHaproxy(t, placed(config, behind), behind)
+}
+
+async function runHaproxy(t: Scope, config: string, behind: Behind): Promise<number> {
   const { port, directory } = await place(t)
   const [lua = ''] = blocksOf('haproxy', 'lua')
-  const [config = ''] = blocksOf('haproxy', 'haproxy')
   const script = join(directory, 'gatelodge.lua')
   const file = join(directory, 'haproxy.cfg')
   await writeFile(script, placed(lua, behind))
   await writeFile(
     file,
-    placed(config, behind)
-      .replace('/etc/haproxy/gatelodge.lua', script)
-      .replace('bind :443 ssl crt /etc/ssl/crm.pem', `bind 127.0.0.1:${port}`),
+    config.replace('/etc/haproxy/gatelodge.lua', script).replace(/bind :443 ssl crt \S+/, `bind 127.0.0.1:${port}`),
   )
   await run(t, 'haproxy', ['-db', '-f', file], port)
   return port
+}
+
+/** What stands behind a proxy of the recipe for several hosts. */
+export interface BehindSeveral extends Behind {
+  /** Of the second application. */
+  readonly second: number
+}
+
+/** One of the proxies that ask, as the recipe for several hosts has it. @returns its port */
+export async function startForSeveralHosts(t: Scope, name: ProxyName, behind: BehindSeveral): Promise<number> {
+  const [config = ''] = blocksOf('several-hosts', { nginx: 'nginx', caddy: 'caddyfile', haproxy: 'haproxy' }[name])
+  const ours = placed(config, behind)
+    .replaceAll('127.0.0.1:4000', `127.0.0.1:${behind.second}`)
+    .replaceAll('login.example.com', 'login.localhost')
+  if (name === 'nginx') return runNginx(t, ours)
+  return name === 'caddy' ? runCaddy(t, ours) : runHaproxy(t, ours, behind)
+}
+
+/** The gateway's own file of that recipe, for one without TLS, which only localhost may be: the portal is login.localhost. */
+export function severalHostsYaml(): string {
+  const [yaml = ''] = blocksOf('several-hosts', 'yaml')
+  return yaml
+    .replace('listen: 127.0.0.1:8080', 'listen: 127.0.0.1:0')
+    .replace('https://login.example.com', 'http://login.localhost')
 }
 
 async function place(t: Scope) {

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import type { Terminal } from '../../src/commands/terminal.js'
+import type { Terminal } from '../../src/cli/terminal.js'
 
 /** Runs a command as a script does; gives the exit code and what was said. */
 export async function runCommand(command: (terminal: Terminal) => Promise<number>, input = '') {

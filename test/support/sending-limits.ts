@@ -10,4 +10,5 @@ export const usualLimits: SendingLimits = {
   linksPerHour: 3,
   smsPerDay: 500,
   mailPerDay: 5_000,
+  unproven: { networkPerHour: 20, perDay: 1_000 },
 }

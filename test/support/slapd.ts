@@ -19,8 +19,10 @@ const loader = findProgram('slapadd') ?? present('/usr/sbin/slapadd')
 export const skipWithoutSlapd = () => skipWithout('slapd', loader === undefined ? undefined : program)
 
 export const BASE = 'dc=example,dc=com'
-/** Who may search. Nobody else can. */
-export const READER = { dn: `cn=gatelodge,${BASE}`, password: 'the reader may read' }
+/** Who may search. Nobody else can. The password has every sign that ends something in a URL. */
+export const READER = { dn: `cn=gatelodge,${BASE}`, password: 'p@ss/w#rd%?1' }
+/** Who may change everything. */
+export const ROOT = { dn: `cn=root,${BASE}`, password: 'the root may write' }
 
 export interface LdapServer {
   readonly url: string
@@ -130,7 +132,8 @@ access to * by dn.exact="${READER.dn}" read by anonymous auth by * none
 database mdb
 maxsize 16777216
 suffix "${BASE}"
-rootdn "cn=root,${BASE}"
+rootdn "${ROOT.dn}"
+rootpw "${ROOT.password}"
 directory ${directory}/data
 overlay memberof
 `

@@ -6,9 +6,21 @@ import type { Connection } from './connection.js'
  * @throws in words for the operator when it throws entries away: one of them could be the word that ended a session
  */
 export async function checkMemory(connection: Connection, log: Logger): Promise<void> {
-  const [persistence] = await Promise.all([infoOf(connection, 'persistence'), checkEviction(connection)])
+  const [persistence, replication] = await Promise.all([
+    infoOf(connection, 'persistence'),
+    infoOf(connection, 'replication'),
+    checkEviction(connection),
+  ])
   if (/^aof_enabled:0/m.test(persistence)) {
     log.warn({}, 'Redis loses what came after its last snapshot when it crashes: set appendonly yes')
+  }
+  // Replication does not wait: what only the old master had is gone when a replica takes over (valkey.io, cluster spec).
+  // The number of good replicas is said where min-replicas-to-write is set, and nowhere else.
+  if (/^connected_slaves:[1-9]/m.test(replication) && !/^min_slaves_good_slaves:/m.test(replication)) {
+    log.warn(
+      {},
+      'A server that is cut off from its replicas goes on taking writes, and a failover loses them: set min-replicas-to-write 1',
+    )
   }
 }
 

@@ -117,9 +117,15 @@ async function askNode<Answer>(
 
 function urlOf(protocol: string, host: string, port: string, { username, password, database }: Credentials): string {
   const url = new URL(`${protocol}//${host.includes(':') ? `[${host}]` : host}:${port}`)
-  if (username !== undefined) url.username = encodeURIComponent(username)
-  if (password !== undefined) url.password = encodeURIComponent(password)
   if (database !== undefined) url.pathname = `/${database}`
+  return withCredentials(url.href, { username, password })
+}
+
+/** The address with this name and password in it, as they are; what the address itself has comes before them. */
+export function withCredentials(address: string, { username, password }: Credentials): string {
+  const url = new URL(address)
+  if (username !== undefined && url.username === '') url.username = encodeURIComponent(username)
+  if (password !== undefined && url.password === '') url.password = encodeURIComponent(password)
   return url.href
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { callerHeaders, foldUsername, type User, type UserQuery } from '../../../src/contracts.js'
+import { foldUsername, spelledNumber, type User, type UserQuery } from '../../../src/contracts.js'
+import { callerHeaders } from '../../../src/plugin-kit.js'
 import type { Exchange } from './exchange.js'
 import type { HttpSettings } from './settings.js'
 
@@ -74,12 +75,13 @@ function parse<Schema extends z.ZodType>(text: string, schema: Schema): z.output
 function userOf({ id, username, email, mobile, groups }: z.output<typeof answeredUser>, asked?: string): User {
   const name = username ?? asked
   if (name === undefined) throw new Error('The call-out answered with a user without a name')
+  const number = mobile && spelledNumber(mobile)
   return {
     id: String(id ?? foldUsername(name)),
     username: name,
     groups: groups ?? [],
     ...(email && isAddress(email) ? { email } : {}),
-    ...(mobile && /^\+[1-9]\d{6,14}$/.test(mobile) ? { mobile } : {}),
+    ...(number && /^\+[1-9]\d{6,14}$/.test(number) ? { mobile: number } : {}),
   }
 }
 

@@ -122,9 +122,13 @@ function inputsOf(html: string): Array<Record<string, string | undefined>> {
     .slice(1)
     .map((piece) => {
       const [tag = ''] = /^(?:"[^"]*"|'[^']*'|[^'">])*/.exec(piece.slice(0, LONGEST_TAG)) ?? []
-      const attributes = tag.matchAll(/([^\s"'<>/=]{1,64})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))/g)
+      // A name fits with or without a value, so that nothing is read twice.
+      const attributes = tag.matchAll(/([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g)
       return Object.fromEntries(
-        [...attributes].map(([, name = '', a, b, c]) => [name.toLowerCase(), plain(a ?? b ?? c ?? '')]),
+        [...attributes].flatMap(([, name = '', a, b, c]) => {
+          const value = a ?? b ?? c
+          return value === undefined ? [] : [[name.toLowerCase(), plain(value)]]
+        }),
       )
     })
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callerOptions, filePath, httpAddress } from '../../../src/contracts.js'
+import { callerOptions, filePath, httpAddress } from '../../../src/plugin-kit.js'
 
 const address = httpAddress()
 const status = z.int().min(200).max(499)
@@ -53,7 +53,9 @@ export const settings = z
     /** With a form: the mail address of every user, made of the name. */
     email: z
       .string()
-      .regex(/^[^\s\p{C}]*\{username\}[^\s\p{C}]*$/u, 'must name {username}, as in {username}@example.com')
+      .refine((text) => text.includes('{username}') && !/[\s\p{C}]/u.test(text), {
+        message: 'must name {username}, as in {username}@example.com',
+      })
       .optional(),
     /** PEM file of an authority of one's own. Certificates are always verified. */
     ca: filePath().optional(),

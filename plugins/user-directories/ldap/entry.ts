@@ -1,4 +1,4 @@
-import { foldUsername, type User } from '../../../src/contracts.js'
+import { foldUsername, spelledNumber, type User } from '../../../src/contracts.js'
 
 /** What the server gave of one entry. */
 export interface LdapEntry {
@@ -25,7 +25,7 @@ export function userOf(entry: LdapEntry, attributes: LdapAttributes): User | und
   const displayName = textsOf(entry, attributes.displayName).find((text) => /^[^\s\p{C}][^\p{C}]{0,199}$/u.test(text))
   const email = textsOf(entry, attributes.email).find((text) => /^[^\s\p{C}]+@[^\s\p{C}@]+$/u.test(text))
   const mobile = textsOf(entry, attributes.mobile)
-    .map((text) => text.replace(/[\s()./-]/g, ''))
+    .map(spelledNumber)
     .find((text) => /^\+[1-9]\d{6,14}$/.test(text))
   const groups = textsOf(entry, attributes.memberOf).flatMap((dn) => firstValueOf(dn) ?? [])
   return {
@@ -72,7 +72,7 @@ function valuesOf(entry: LdapEntry, attribute: string): ReadonlyArray<string | B
 
 /** Of `cn=Staff\, all,ou=groups,…` the `Staff, all` (RFC 4514). */
 export function firstValueOf(dn: string): string | undefined {
-  const [, raw] = /^\s*[^=,+]+=((?:\\.|[^\\,+])*)/s.exec(dn) ?? []
+  const [, raw] = /^[^=,+]+=((?:\\.|[^\\,+])*)/s.exec(dn) ?? []
   if (raw === undefined || raw.trim() === '') return undefined
   return raw
     .replace(/(?:\\[0-9a-fA-F]{2})+/g, (bytes) => Buffer.from(bytes.replaceAll('\\', ''), 'hex').toString('utf8'))

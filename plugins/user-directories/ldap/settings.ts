@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { filePath } from '../../../src/contracts.js'
+import { filePath } from '../../../src/plugin-kit.js'
 
 const serverUrl = z.string().regex(/^ldaps?:\/\/(\[[0-9a-f:.]+\]|[^\s/?#@:[\]]+)(:\d{1,5})?\/?$/i, {
-  error: 'must be ldaps://host or ldap://host, with :port where it is another',
+  error:
+    'must be ldaps://host or ldap://host, with :port where it is another; who searches stands in bind: { dn, password }',
 })
 const filter = z.string().regex(/^\(.+\)$/s, 'must be a filter in parentheses, as in (objectClass=person)')
 const attribute = z

@@ -1,14 +1,15 @@
 import type { FastifyRequest } from 'fastify'
-import { type Address, AddressRangeError, AddressRanges } from '../../access/client-address.js'
+import { mayComeFrom, rangesOf } from '../../access/address-list.js'
+import type { Address } from '../../access/client-address.js'
 import { Scope } from '../../access/scope.js'
-import { appTokenPrefix } from '../../identity/app-token.js'
-import type { ClientFacts } from '../../identity/client-facts.js'
-import { readAuthorization } from '../../identity/credentials.js'
-import type { Programs } from '../../identity/programs.js'
+import type { ApiClients } from '../../identity/api-clients/api-clients.js'
+import { readAuthorization } from '../../identity/api-clients/credentials.js'
+import { appTokenPrefix } from '../../identity/api-clients/token-text.js'
+import type { ClientFacts } from '../../identity/store/client-facts.js'
 import type { ApiParts } from './api.js'
 
 interface Parts {
-  readonly programs: Pick<Programs, 'find'>
+  readonly programs: Pick<ApiClients, 'find'>
   client(request: FastifyRequest): ClientFacts
   address(request: FastifyRequest): Address | undefined
 }
@@ -28,18 +29,8 @@ export function administrators({ programs, client, address }: Parts): ApiParts['
     const { methods, networks } = token.scopes
     const { host } = request.headers
     const outside = new Scope({ methods, networks }).outside({ host, method: request.method, path: '/', address: from })
-    if (!token.admin || outside !== undefined || !mayComeFrom(account.addresses, from)) return 'denied'
-    return { account, secret }
-  }
-}
-
-/** A list that cannot be read lets nobody in. */
-function mayComeFrom(addresses: readonly string[] | undefined, from: Address | undefined): boolean {
-  if (addresses === undefined) return true
-  try {
-    return from !== undefined && AddressRanges.parse(addresses).has(from)
-  } catch (error) {
-    if (error instanceof AddressRangeError) return false
-    throw error
+    if (!token.admin || outside !== undefined || !mayComeFrom(account.addresses && rangesOf(account.addresses), from))
+      return 'denied'
+    return { account, secret, adminScopes: token.adminScopes ?? [] }
   }
 }

@@ -1,36 +1,38 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, errors, GatelodgeError } from '../../errors.js'
-import type { Account, Role } from '../../identity/accounts.js'
-import type { ClientFacts } from '../../identity/client-facts.js'
-import type { Desk } from '../../operations/desk.js'
+import type { Account, Role } from '../../identity/accounts/account.js'
+import type { AdminScope } from '../../identity/api-clients/app-tokens.js'
+import type { ClientFacts } from '../../identity/store/client-facts.js'
 import { readWords, type Words } from '../../operations/fields.js'
 import type { Idempotency, Turn } from '../../operations/idempotency.js'
-import { type Actor, type Fault, type HandedFile, Refusal } from '../../operations/operation.js'
-import { sendFile } from '../handed-file.js'
+import { type Actor, type HandedFile, type InputFault, Refusal } from '../../operations/operation.js'
+import type { Operations } from '../../operations/operations.js'
+import { sendFile } from '../web/file-download.js'
 import { openApiDocument } from './openapi.js'
 import { type ApiRoute, apiRoutes } from './routes.js'
 
 /** A program whose token opens this API. */
-export interface ApiClient {
+export interface ApiCaller {
   readonly account: Account
   /** The token as it came: what it may be known by here, and what nobody else has. */
   readonly secret: string
+  /** What the token was issued for beyond the API itself. */
+  readonly adminScopes: readonly AdminScope[]
 }
 
 export interface ApiParts {
   /** Of our own pages, as in `/.gatelodge`. */
   readonly prefix: string
   readonly productName: string
-  readonly version: string
-  readonly desk: Desk
+  readonly desk: Operations
   readonly idempotency: Idempotency
   client(request: FastifyRequest): ClientFacts
   /**
    * Whose the token in `Authorization` is, if it has the scope `admin` and may be used from here. Cookies count for nothing.
    * @returns `undefined`: it is nobody's; `denied`: it opens other things
    */
-  find(request: FastifyRequest): Promise<ApiClient | 'denied' | undefined>
+  find(request: FastifyRequest): Promise<ApiCaller | 'denied' | undefined>
 }
 
 /** Larger than any request of ours. */
@@ -46,11 +48,11 @@ export async function api(scope: FastifyInstance, { parts }: { parts: ApiParts }
     delete request.raw.headers['sec-fetch-mode']
     reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
   })
-  const { prefix, productName: title, version } = parts
+  const { prefix, productName: title } = parts
   let document: object | undefined
   scope.get('/openapi.json', async () => {
     // Made of every schema there is: not before somebody asks, for every start would wait for it.
-    document ??= openApiDocument({ title, version, server: `${prefix}/api/v1` })
+    document ??= openApiDocument({ title, server: `${prefix}/api/v1` })
     return document
   })
   for (const route of apiRoutes) {
@@ -97,14 +99,14 @@ function offerFile(scope: FastifyInstance, parts: ApiParts, route: ApiRoute, bod
 }
 
 /** Whose token it is, where that was asked before the body came. */
-const known = new WeakMap<FastifyRequest, ApiClient>()
+const known = new WeakMap<FastifyRequest, ApiCaller>()
 
 async function answer(
   parts: ApiParts,
   route: ApiRoute,
   request: FastifyRequest,
   reply: FastifyReply,
-  client: ApiClient,
+  client: ApiCaller,
 ): Promise<FastifyReply> {
   const input = inputOf(route, request)
   if (input === undefined) return problem(request, reply, 'operation.input')
@@ -118,7 +120,7 @@ async function answer(
     return reply.code(status).header('idempotency-replayed', 'true').type(type).send(Buffer.from(body))
   }
   try {
-    const done = await parts.desk.run(route.operation, input, actorOf(client.account, parts.client(request)))
+    const done = await parts.desk.run(route.operation, input, actorOf(client, parts.client(request)))
     const isRefused = done instanceof Refusal
     if (!isRefused && route.operation.hands !== undefined) return sendFile(reply, done as HandedFile)
     const status = isRefused ? errors[done.code].status : 200
@@ -136,9 +138,9 @@ async function answer(
 }
 
 /** A token that was given the scope by an owner does what owners do, unless it is support's own. */
-function actorOf({ id, username, role }: Account, client: ClientFacts): Actor {
+function actorOf({ account: { id, username, role }, adminScopes }: ApiCaller, client: ClientFacts): Actor {
   const acts: Role = role === 'support' ? 'support' : 'owner'
-  return { door: 'api', role: acts, account: { id, username }, client, isFresh: true }
+  return { door: 'api', role: acts, account: { id, username }, client, isFresh: true, adminScopes }
 }
 
 /** Path, query and body together. `undefined`: the body is no object, or says what the path says. */
@@ -160,7 +162,7 @@ async function turnOf(
   { idempotency }: ApiParts,
   { method, operation }: ApiRoute,
   request: FastifyRequest,
-  { secret }: ApiClient,
+  { secret }: ApiCaller,
 ): Promise<Turn | 'malformed' | undefined> {
   const key = request.headers['idempotency-key']
   // A file is made anew each time: it changes nothing, and is too large to be kept.
@@ -183,7 +185,12 @@ function problem(request: FastifyRequest, reply: FastifyReply, code: ErrorCode):
     .send(Buffer.from(problemText(request, code, sentence)))
 }
 
-function problemText(request: FastifyRequest, code: ErrorCode, detail: string, faults: readonly Fault[] = []): string {
+function problemText(
+  request: FastifyRequest,
+  code: ErrorCode,
+  detail: string,
+  faults: readonly InputFault[] = [],
+): string {
   const { status } = errors[code]
   const title = STATUS_CODES[status] ?? 'Error'
   const more = faults.length === 0 ? {} : { faults }

@@ -3,22 +3,15 @@ import type { TakenFile } from '../../operations/operation.js'
 import { type ApiRoute, apiRoutes } from './routes.js'
 
 /** The document that describes the management API (OpenAPI 3.1), made of the schemas that check its input. */
-export function openApiDocument({
-  title,
-  version,
-  server,
-}: {
-  title: string
-  version: string
-  server: string
-}): object {
+export function openApiDocument({ title, server }: { title: string; server: string }): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const route of apiRoutes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationObject(route) }
   }
   return {
     openapi: '3.1.0',
-    info: { title, version, description: 'What owners and support can do, for programs.' },
+    // Anybody may read it: the version of the API, and not the release, which would tell what is not mended yet.
+    info: { title, version: '1', description: 'What owners and support can do, for programs.' },
     servers: [{ url: server }],
     security: [{ appToken: [] }],
     paths,
@@ -101,7 +94,10 @@ function fileBody({ types, bytes }: TakenFile): object {
 }
 
 function text(types: readonly string[]): object {
-  return Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]))
+  // Bytes have no schema (OpenAPI 3.1, 4.8.14.1).
+  return Object.fromEntries(
+    types.map((type) => [type, type === 'application/octet-stream' ? {} : { schema: { type: 'string' } }]),
+  )
 }
 
 function parameter(name: string, where: 'path' | 'query', type: z.ZodType = z.string()): object {

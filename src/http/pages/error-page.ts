@@ -8,6 +8,8 @@ export interface ErrorPageFacts {
   readonly sentence: string
   /** Stands in the log as well. */
   readonly requestId: string
+  /** The address of a page of ours that helps. */
+  readonly way?: string
 }
 
 export interface ErrorPage {

@@ -2,7 +2,7 @@ import type { FastifyHelmetOptions } from '@fastify/helmet'
 
 /**
  * Only what a page of ours is made of, from our own host. `form-action` also counts for where a form's answer redirects
- * to, so a return path is always on the same host.
+ * to, so a return path is on the same host, or the page names the one origin it leads to.
  */
 const directives = {
   'default-src': ["'none'"],
@@ -27,13 +27,38 @@ export function helmetOptions(secure: boolean): FastifyHelmetOptions {
   }
 }
 
+/** The policy of one page whose form leads on to another origin. */
+export function policyLeadingTo(origin: string): string {
+  return contentPolicy({ ...directives, 'form-action': ["'self'", origin] })
+}
+
+function contentPolicy(sourcesOf: Readonly<Record<string, readonly string[]>>): string {
+  return Object.entries(sourcesOf)
+    .map(([name, sources]) => `${name} ${sources.join(' ')}`)
+    .join(';')
+}
+
+/** Of the one page that may be shown within others: it has nothing but a link to press, and asks for nothing. */
+export function framedHeaders(secure: boolean): Readonly<Record<string, string>> {
+  const { 'frame-ancestors': _, ...rest } = directives
+  const { 'x-frame-options': __, ...headers } = pageHeaders(secure)
+  return { ...headers, 'content-security-policy': contentPolicy({ ...rest, 'frame-ancestors': ['*'] }) }
+}
+
+/**
+ * Of a page that sends an application's own form: where its answer leads is the application's business. Its form has no
+ * address but that of the page.
+ */
+export function sendingHeaders(secure: boolean): Readonly<Record<string, string>> {
+  const { 'form-action': _, ...rest } = directives
+  return { ...pageHeaders(secure), 'content-security-policy': contentPolicy(rest) }
+}
+
 /** The same for a page that is answered outside the scope of the hosted pages. */
 export function pageHeaders(secure: boolean): Readonly<Record<string, string>> {
   return {
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': Object.entries(directives)
-      .map(([name, sources]) => `${name} ${sources.join(' ')}`)
-      .join(';'),
+    'content-security-policy': contentPolicy(directives),
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, errors, GatelodgeError } from '../../errors.js'
-import type { OpenSession } from '../../identity/sessions.js'
-import type { FormPurpose } from '../form-token.js'
-import { returnPath } from '../return-path.js'
+import type { OpenSession, Session } from '../../identity/sessions/sessions.js'
+import { type Onward, onwardOf, onwardPath, readOnward } from '../portal/onward.js'
+import type { FormPurpose } from '../web/form-token.js'
+import { carried, readCarried, returnPath } from '../web/return-path.js'
+import { isSurelySameOrigin } from '../web/same-origin.js'
 import type { PagesParts } from './parts.js'
+import { policyLeadingTo } from './security-headers.js'
 
 /** As long as browsers keep any cookie: how long a session lasts is decided by the gateway at every request. */
-const SESSION_COOKIE_SECONDS = 400 * 24 * 60 * 60
+export const LONGEST_COOKIE_SECONDS = 400 * 24 * 60 * 60
 
 /** One request to a page of ours and the answer to it: cookies in and out, form fields, pages and redirects. */
 export class Visit {
@@ -17,15 +20,29 @@ export class Visit {
   readonly sessionToken: string | undefined
   /** Of a device this browser was remembered as. */
   readonly deviceToken: string | undefined
+  /** Of a browser that somebody was signed in with before. */
+  readonly browserToken: string | undefined
+  /** The form was sent before, and its own proof given since. */
+  readonly isConfirmed: boolean
   #pendingToken: string | undefined
+  readonly #fields: unknown
 
-  constructor(parts: PagesParts, request: FastifyRequest, reply: FastifyReply) {
+  /** @param confirmed what was sent before, and the session the proof opened */
+  constructor(
+    parts: PagesParts,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    confirmed?: { readonly fields: Fields; readonly sessionToken: string },
+  ) {
     const { cookies } = parts
+    this.isConfirmed = confirmed !== undefined
+    this.#fields = confirmed === undefined ? request.body : confirmed.fields
     this.parts = parts
     this.request = request
     this.reply = reply
-    this.sessionToken = cookies.read(request.headers.cookie, cookies.names.session)
+    this.sessionToken = confirmed?.sessionToken ?? cookies.read(request.headers.cookie, cookies.names.session)
     this.deviceToken = cookies.read(request.headers.cookie, cookies.names.device)
+    this.browserToken = cookies.read(request.headers.cookie, cookies.names.browser)
     this.#pendingToken = cookies.read(request.headers.cookie, cookies.names.pending)
   }
 
@@ -37,9 +54,19 @@ export class Visit {
     return this.parts.sessions.find(this.sessionToken)
   }
 
+  /** The same visit with a form that was sent before, in the session its proof opened. */
+  confirmed(fields: Fields, sessionToken: string): Visit {
+    return new Visit(this.parts, this.request, this.reply, { fields, sessionToken })
+  }
+
+  /** Every field of the form. */
+  get fields(): Fields {
+    return typeof this.#fields === 'object' && this.#fields !== null ? (this.#fields as Fields) : {}
+  }
+
   /** A form field. One that is missing or comes twice is empty. */
   field(name: string): string {
-    return text(this.request.body, name)
+    return text(this.#fields, name)
   }
 
   /** A parameter of the address. One that is missing or comes twice is empty. */
@@ -47,16 +74,38 @@ export class Visit {
     return text(this.request.query, name)
   }
 
-  /** A safe place to go on to, from what the client said. */
-  returnPath(said: string): string {
-    const { prefix, entrance } = this.parts
-    return returnPath(said, { prefix, isOnSite: (path) => entrance.isOnSite(this.request, path) })
+  /**
+   * Where people land who wanted to go nowhere else: the applications of a portal, which are its `/` where no site is; with a
+   * sign-in for this host alone its `/`, where a site is there.
+   */
+  get start(): string {
+    const { portal, prefix, pagePolicy } = this.parts
+    if (portal.startsAt(this.request.headers.host)) return '/'
+    return portal.isShared || !pagePolicy.isOnSite(this.request, '/') ? `${prefix}/apps` : '/'
+  }
+
+  /** A safe place to go on to, from what the client said: a path of this host, which at the portal may lead to a site. */
+  returnPath(saidPlace: string): string {
+    const said = readCarried(saidPlace)
+    const { prefix, pagePolicy, portal } = this.parts
+    const onward = this.onward(said) ?? onwardOf(portal, this.#wayOnward(said))
+    if (onward !== undefined) return onwardPath(prefix, onward)
+    return returnPath(said, { prefix, start: this.start, isOnSite: (path) => pagePolicy.isOnSite(this.request, path) })
+  }
+
+  /** Where a safe place leads to, if that is another host. */
+  onward(returnTo: string): Onward | undefined {
+    return readOnward(this.parts.portal, this.parts.prefix, returnTo)
+  }
+
+  #wayOnward(said: string): URLSearchParams {
+    return new URLSearchParams({ return: said, state: this.parameter('state'), again: this.parameter('again') })
   }
 
   /** The address of one of our pages, on the way to another one. */
-  own(page: string, returnTo = '/', notice?: 'again' | 'expired' | 'sent'): string {
+  own(page: string, returnTo = this.start, notice?: 'again' | 'expired' | 'sent'): string {
     const query = new URLSearchParams()
-    if (returnTo !== '/') query.set('return', returnTo)
+    if (returnTo !== this.start) query.set('return', carried(returnTo))
     if (notice !== undefined) query.set('notice', notice)
     return `${this.parts.prefix}${page}${query.size === 0 ? '' : `?${query}`}`
   }
@@ -64,7 +113,31 @@ export class Visit {
   /** A token for a form before there is a sign-in: bound to a cookie that stands for nothing else. */
   formTokenForAnybody(purpose: FormPurpose): string {
     if (this.#pendingToken === undefined) this.startPending(randomBytes(32).toString('base64url'))
-    return this.formToken(purpose, this.#pendingToken)
+    return this.#pendingToken === undefined ? '' : this.parts.formTokens.issueForAnybody(purpose, this.#pendingToken)
+  }
+
+  /**
+   * What is wrong with a form that was sent before there is a sign-in.
+   *
+   * Tabs that are opened at once all come without a cookie, and the last answer's cookie is the one that stays: the forms of the
+   * others were read with one that is gone. What the cookie proves, that the form was sent from a page of ours and not by
+   * another site (which would sign people in as somebody else), the browser says itself in such a case, where no page can
+   * lie about it. Without a single cookie of ours there is nothing to go on with, and the browser most likely keeps none.
+   */
+  formFault(purpose: FormPurpose): 'expired' | 'no-cookies' | undefined {
+    if (this.hasFormToken(purpose, this.#pendingToken)) return undefined
+    if (this.sendsNoCookies) return 'no-cookies'
+    // A link that came by mail is somebody's key: which browser asked for it is a part of how it is judged.
+    if (purpose === 'link' || purpose === 'not-me') return 'expired'
+    const isOurs = this.parts.formTokens.checkForAnybody(this.field('token'), purpose)
+    return isOurs && isSurelySameOrigin(this.request.headers) ? undefined : 'expired'
+  }
+
+  /** A form came without any of our cookies, although its page sets one. */
+  get sendsNoCookies(): boolean {
+    const { names } = this.parts.cookies
+    const { cookie } = this.request.headers
+    return Object.values(names).every((name) => this.parts.cookies.read(cookie, name) === undefined)
   }
 
   formToken(purpose: FormPurpose, cookie: string | undefined): string {
@@ -73,7 +146,13 @@ export class Visit {
 
   /** Whether the form was read by this browser, not long ago. */
   hasFormToken(purpose: FormPurpose, cookie: string | undefined): boolean {
-    return this.parts.formTokens.check(this.field('token'), purpose, cookie)
+    // One that was confirmed was checked when it came, against the session it came from.
+    return this.isConfirmed || this.parts.formTokens.check(this.field('token'), purpose, cookie)
+  }
+
+  /** Whether a picture belongs to a page that this browser was shown. */
+  hasPictureToken(name: string): boolean {
+    return this.parts.formTokens.check(this.parameter('token'), `icon/${name}`, this.pendingToken)
   }
 
   startPending(token: string): void {
@@ -82,13 +161,14 @@ export class Visit {
     this.reply.header('set-cookie', cookies.write(cookies.names.pending, token))
   }
 
-  /** Fully signed in: one cookie comes, the other goes. */
-  startSession(token: string): void {
-    const { cookies } = this.parts
-    this.reply.header(
-      'set-cookie',
-      cookies.write(cookies.names.session, token, { maxAgeSeconds: SESSION_COOKIE_SECONDS }),
-    )
+  /** Fully signed in: one cookie comes, the other goes, and the browser is known from now on. */
+  startSession({ token, session }: { readonly token: string; readonly session: Session }): void {
+    const { cookies, knownBrowsers } = this.parts
+    const lasting = { maxAgeSeconds: LONGEST_COOKIE_SECONDS }
+    const lifetime = session.isBrief ? {} : lasting
+    this.reply.header('set-cookie', cookies.write(cookies.names.session, token, lifetime))
+    const mark = knownBrowsers.mark(this.browserToken, session.user.username)
+    this.reply.header('set-cookie', cookies.write(cookies.names.browser, mark, lasting))
     this.forgetPending()
   }
 
@@ -122,7 +202,25 @@ export class Visit {
   }
 
   page(name: string, data: object): FastifyReply {
-    return this.reply.view(name, data)
+    return this.reply.view(name, this.#withSite(data))
+  }
+
+  /** A page on the way to another host says its name, and its form may lead there. */
+  #withSite(data: { readonly returnTo?: unknown }): object {
+    const place = typeof data.returnTo === 'string' ? this.onward(data.returnTo)?.place : undefined
+    if (place === undefined) return data
+    this.reply.header('content-security-policy', policyLeadingTo(place.origin))
+    const icon = this.parts.listedSites.all.find(({ host, path }) => host === place.host && path === '/')?.icon
+    if (icon === undefined) return { ...data, site: place.name }
+    // To strangers it is shown beside the name, and otherwise not: what runs here is nobody else's business.
+    const token = this.formTokenForAnybody(`icon/${icon}`)
+    return { ...data, site: place.name, siteIcon: `${this.own(`/icons/${icon}`)}?${new URLSearchParams({ token })}` }
+  }
+
+  /** The form once more, with the words why it was not taken. */
+  refuseForm(fault: 'expired' | 'no-cookies', name: string, data: object): FastifyReply {
+    if (fault === 'expired') return this.refuse('sign-in.expired', name, { ...data, notice: 'expired' })
+    return this.refuse('sign-in.no-cookies', name, { ...data, noCookies: this.request.hostname })
   }
 
   /** A page that says what went wrong, with the status of the error; a program gets the error itself. */
@@ -131,7 +229,7 @@ export class Visit {
       throw new GatelodgeError(code, retryAfterSeconds === undefined ? {} : { retryAfterSeconds })
     }
     if (retryAfterSeconds !== undefined) this.reply.header('retry-after', retryAfterSeconds)
-    return this.reply.code(errors[code].status).view(name, data)
+    return this.reply.code(errors[code].status).view(name, this.#withSite(data))
   }
 
   #asksForJson(): boolean {
@@ -140,8 +238,15 @@ export class Visit {
   }
 }
 
+type Fields = Readonly<Record<string, string | readonly string[]>>
+
 function text(fields: unknown, name: string): string {
   if (typeof fields !== 'object' || fields === null || !Object.hasOwn(fields, name)) return ''
   const value: unknown = Reflect.get(fields, name)
   return typeof value === 'string' ? value : ''
 }
+
+/** Answers with a page, which gets what the address has in the place of `:method`. */
+export type On = (
+  page: (visit: Visit, method: string) => Promise<FastifyReply>,
+) => (request: FastifyRequest<{ Params: { method?: string } }>, reply: FastifyReply) => Promise<FastifyReply>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { awaitingOf } from '../../identity/accounts.js'
+import { awaitingOf } from '../../identity/accounts/account.js'
 import { type Context, defineOperation, type Refusal, refuse } from '../operation.js'
 import { type UserView, userName, userView, viewOf } from './view.js'
 
@@ -20,7 +20,7 @@ export const listApprovals = defineOperation({
     ),
   }),
   doors: { page: '/approvals', api: 'GET /approvals', commandLine: 'user approvals' },
-  async run({ rooms: { approvals } }) {
+  async run({ services: { approvals } }) {
     const items = (await approvals.list()).map(({ account: { id, username }, awaiting: { method, at } }) => ({
       id,
       username,
@@ -53,6 +53,7 @@ export const refuseFactor = defineOperation({
   may: 'owner',
   fresh: true,
   event: 'admin.factor-refused',
+  consequence: (whom) => `The second factor that ${whom} set up is forgotten, and has to be set up anew.`,
   input,
   output: userView,
   doors: { page: '/approvals', api: 'POST /users/{user}/refuse', commandLine: 'user refuse' },
@@ -60,7 +61,7 @@ export const refuseFactor = defineOperation({
 })
 
 async function settle(
-  { rooms, target, by, write, fail }: Context,
+  { services, target, by, write, fail }: Context,
   how: 'approve' | 'refuse',
 ): Promise<UserView | Refusal> {
   const { user, account } = target
@@ -70,9 +71,9 @@ async function settle(
     return refuse(`Nothing of ${user.username} waits for an owner.`)
   }
   await write({ details: { method: awaiting.method } })
-  if (!(await rooms.approvals[how](target, awaiting, by.account?.username ?? by.door))) {
+  if (!(await services.approvals[how](target, awaiting, by.account?.username ?? by.door))) {
     await fail('gone')
     return refuse(`What ${user.username} set up waits no more.`)
   }
-  return viewOf(user, await rooms.accounts.find(user.id))
+  return viewOf(user, await services.accounts.find(user.id))
 }

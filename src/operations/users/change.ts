@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { User, UserChange } from '../../contracts.js'
-import { mailAddress, mobileNumber } from '../../identity/contact-forms.js'
-import { isWritable } from '../../identity/directories.js'
+import { isWritable } from '../../identity/accounts/directories.js'
+import { mailAddress, mobileNumber } from '../../identity/store/contact-forms.js'
 import { type Context, defineOperation, Refusal, refuse } from '../operation.js'
-import type { DeskRooms } from '../rooms.js'
+import type { Services } from '../services.js'
 import { userName, userView, viewOf } from './view.js'
 
 const removable = ['email', 'mobile', 'displayName'] as const
@@ -29,9 +29,9 @@ export const changeUser = defineOperation({
   output: userView,
   doors: { page: '/users/:user', api: 'POST /users/{user}/change', commandLine: 'user change' },
   async run(context) {
-    const { rooms, target, write, fail } = context
-    const { writable } = rooms.directory
-    if (writable === undefined || !isWritable(rooms.directory, target.user.id)) {
+    const { services, target, write, fail } = context
+    const { writable } = services.directory
+    if (writable === undefined || !isWritable(services.directory, target.user.id)) {
       return refuse('The users of this directory are changed where they come from.')
     }
     const wanted = await wantedChange(context)
@@ -40,7 +40,7 @@ export const changeUser = defineOperation({
     const what = (Object.keys(wanted) as (keyof UserChange)[]).filter((key) => !isSame(before[key], wanted[key]))
     if (what.length === 0) return refuse('That is how it is already.')
     const after = { ...before, ...wanted } as User
-    const lost = account.enrolled.find(({ method }) => wouldLose(rooms, method, before, after))
+    const lost = account.enrolled.find(({ method }) => wouldLose(services, method, before, after))
     if (lost !== undefined) {
       return refuse(
         `Sign-in codes go there by ${lost.method}: reset the second factor first, or give a number that can get them.`,
@@ -60,7 +60,7 @@ export const changeUser = defineOperation({
       return refuse('There is no such user any more.')
     }
     const ended = await endWhatWasOpen(context, what)
-    tell(rooms, before, changed, what)
+    tell(services, before, changed, what)
     return viewOf(changed, ended ?? account)
   },
 })
@@ -91,20 +91,20 @@ async function wantedChange({ input, target }: Context<z.output<typeof fields>>)
  * Links and codes that went to the old address or number are worth nothing from now on; sessions carry the groups of the
  * sign-in, so those end that have others.
  */
-async function endWhatWasOpen({ rooms, target, by }: Context, what: readonly (keyof UserChange)[]) {
+async function endWhatWasOpen({ services, target, by }: Context, what: readonly (keyof UserChange)[]) {
   const { user } = target
   const isReplaced = (['email', 'mobile'] as const).some((key) => what.includes(key) && user[key] !== undefined)
   if (isReplaced) {
-    return rooms.sessions.endAll(user.id, {
+    return services.sessions.endAll(user.id, {
       reason: 'contact-changed',
       ...(by.client === undefined ? {} : { client: by.client }),
     })
   }
-  return what.includes('groups') ? rooms.sessions.clearOf(user.id) : undefined
+  return what.includes('groups') ? services.sessions.clearOf(user.id) : undefined
 }
 
 /** The old address first of all: if this was not meant to be, that is where the user is. */
-function tell({ notices }: DeskRooms, before: User, user: User, what: readonly (keyof UserChange)[]): void {
+function tell({ notices }: Services, before: User, user: User, what: readonly (keyof UserChange)[]): void {
   const values = { what: what.map((key) => names[key]).join(', ') }
   if (!what.includes('email') && !what.includes('mobile')) {
     notices.tell('account-changed', { user, values })
@@ -115,7 +115,7 @@ function tell({ notices }: DeskRooms, before: User, user: User, what: readonly (
 }
 
 /** Whether a method the user relies on could not reach them any more. */
-function wouldLose({ secondFactors }: DeskRooms, method: string, before: User, after: User): boolean {
+function wouldLose({ secondFactors }: Services, method: string, before: User, after: User): boolean {
   const factor = secondFactors.get(method)
   if (factor === undefined || !('sends' in factor)) return false
   return factor.address(before) !== undefined && factor.address(after) === undefined

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { AddressRangeError, AddressRanges } from '../../access/client-address.js'
-import type { Account, Accounts } from '../../identity/accounts.js'
+import type { Account } from '../../identity/accounts/account.js'
+import type { Accounts } from '../../identity/accounts/accounts.js'
+import { withoutEmpty } from '../fields.js'
 import { type Context, defineOperation, type Note, refuse } from '../operation.js'
 import { type UserView, userName, userView, viewOf } from './view.js'
 
@@ -60,11 +62,10 @@ export const exemptUser = defineOperation({
   async run(context) {
     const { reason, sites, networks, until } = context.input
     const ends = until === undefined ? undefined : Date.parse(until) + (until.includes('T') ? 0 : DAY_MS)
-    if (ends !== undefined && ends <= context.rooms.now()) return refuse('That moment is over already.')
+    if (ends !== undefined && ends <= context.services.now()) return refuse('That moment is over already.')
     const exemption = {
       reason,
-      ...(sites === undefined || sites.length === 0 ? {} : { sites: sites.map((site) => site.toLowerCase()) }),
-      ...(networks === undefined || networks.length === 0 ? {} : { networks }),
+      ...withoutEmpty({ sites: sites?.map((site) => site.toLowerCase()), networks }),
       ...(ends === undefined ? {} : { until: ends }),
     }
     const end = ends === undefined ? {} : { until: new Date(ends).toISOString() }
@@ -128,7 +129,7 @@ export const switchMethods = defineOperation({
   doors: { page: '/users/:user', api: 'PUT /users/{user}/methods', commandLine: 'user methods' },
   async run(context) {
     const { off, on } = context.input
-    const { secondFactors } = context.rooms
+    const { secondFactors } = context.services
     const unknown = [...off, ...on].find((use) => !secondFactors.has(use))
     if (unknown !== undefined) {
       return refuse(`There is no method "${unknown}": there are ${[...secondFactors.keys()].join(', ')}.`)
@@ -150,11 +151,11 @@ interface Order {
 }
 
 /** Writes the order down, then carries it out and tells the user. */
-async function carryOut({ rooms, target, write }: Context, { details, told, change }: Order): Promise<UserView> {
+async function carryOut({ services, target, write }: Context, { details, told, change }: Order): Promise<UserView> {
   const { user } = target
   await write({ details })
-  rooms.notices.tell('account-changed', { user, values: { what: told } })
-  return viewOf(user, await change(rooms.accounts, user.id))
+  services.notices.tell('account-changed', { user, values: { what: told } })
+  return viewOf(user, await change(services.accounts, user.id))
 }
 
 const DAY_MS = 24 * 60 * 60_000

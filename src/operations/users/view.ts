@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { User } from '../../contracts.js'
-import { type Account, awaitingOf, roles } from '../../identity/accounts.js'
+import { type Account, awaitingOf, roles } from '../../identity/accounts/account.js'
 
 /** How a user is named: the username, or the id that never changes. */
 export const userName = z.string().min(1).max(256).describe('The username, or the id.')
@@ -33,6 +33,7 @@ export const userView = z.object({
   exemption: exemptionView.optional(),
   addresses: z.array(z.string()).optional().describe('The only networks the user may come from.'),
   methodsOff: z.array(z.string()).describe('Methods switched off for this user.'),
+  invited: z.boolean().describe('Was added without a password and has not come in yet: only a link lets them in.'),
 })
 
 export type UserView = z.output<typeof userView>
@@ -59,6 +60,7 @@ export function viewOf(
     ...(exemption === undefined ? {} : { exemption: exemptionOf(exemption) }),
     ...(addresses === undefined ? {} : { addresses: [...addresses] }),
     methodsOff: [...(account?.methodsOff ?? [])],
+    invited: account?.isInvited === true,
   }
 }
 

@@ -17,6 +17,7 @@ import { detectResources, envDetector, resourceFromAttributes } from '@opentelem
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base'
 import type { Logger } from '../../contracts.js'
 import type { Attributes, RemoteParent, Span, Tracing } from '../../tracing.js'
+import { endpointFault } from './endpoint.js'
 
 /** Traces on their way to a collector, until they are closed. */
 export interface Traces extends Tracing {
@@ -57,6 +58,11 @@ async function exporterFor(env: NodeJS.ProcessEnv, log: Logger): Promise<SpanExp
       { exporter: named, accepted: ['otlp', 'none'] },
       'no traces: OTEL_TRACES_EXPORTER asks for another exporter',
     )
+    return undefined
+  }
+  const unclear = endpointFault(env)
+  if (unclear !== undefined) {
+    log.warn({}, `no traces: ${unclear}; put who sends them into OTEL_EXPORTER_OTLP_HEADERS`)
     return undefined
   }
   if (protocol === 'http/json') {

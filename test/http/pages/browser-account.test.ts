@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Mail } from '../../../src/contracts.js'
-import { PASSWORD } from '../../identity/rooms.js'
 import { codeAt } from '../../support/authenticator-app.js'
 import { axeViolations } from '../../support/axe.js'
 import { launchChromium, openWindow, skipWithoutChromium } from '../../support/chromium.js'
+import { PASSWORD } from '../../support/core.js'
 import { inEveryView, isTooWide } from '../../support/screenshots.js'
 import { type Lodge, lodge, prefix } from './lodge.js'
 
@@ -28,10 +28,10 @@ async function look(t: Test, page: Page, name: string): Promise<void> {
   await page.setViewportSize({ width: 1100, height: 800 })
 }
 
-const address = (house: Lodge, path: string) => `${house.origin}${prefix}${path}`
+const address = (core: Lodge, path: string) => `${core.origin}${prefix}${path}`
 
-async function signIn(house: Lodge, page: Page, to: string, password = PASSWORD): Promise<void> {
-  await page.goto(address(house, to))
+async function signIn(core: Lodge, page: Page, to: string, password = PASSWORD): Promise<void> {
+  await page.goto(address(core, to))
   await page.locator('#username').fill('ada.lovelace')
   await page.locator('#password').fill(password)
   await page.getByRole('button', { name: 'Sign in' }).click()
@@ -39,11 +39,11 @@ async function signIn(house: Lodge, page: Page, to: string, password = PASSWORD)
 
 t.test('a user looks after the account in a browser', { skip: skipWithoutChromium(), timeout: 300_000 }, async (t) => {
   const mails: Mail[] = []
-  const house = await lodge(t, { mail: { send: async (mail) => void mails.push(mail) } })
-  await house.addUser('ada.lovelace')
+  const core = await lodge(t, { mail: { send: async (mail) => void mails.push(mail) } })
+  await core.addUser('ada.lovelace')
   const browser = await launchChromium(t)
   const { page, complaints } = await openWindow(browser)
-  await signIn(house, page, '/account')
+  await signIn(core, page, '/account')
   await page.waitForURL('**/account')
   await look(t, page, 'account-plain')
 
@@ -51,14 +51,14 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
   await look(t, page, 'account-methods-none')
   await page.getByRole('link', { name: 'Authenticator app' }).click()
   const key = (await page.locator('[data-copy]').getAttribute('data-copy')) ?? ''
-  await page.locator('#code').fill(codeAt(key, house.clock.ms))
+  await page.locator('#code').fill(codeAt(key, core.clock.ms))
   await page.locator('#code').press('Enter')
   await page.waitForURL('**/account/backup-codes/new*')
-  await page.goto(address(house, '/account/methods?done=enrolled'))
-  house.clock.forward(30)
+  await page.goto(address(core, '/account/methods?done=enrolled'))
+  core.clock.forward(30)
   await page.getByRole('link', { name: 'Authenticator app', exact: true }).click()
   const second = (await page.locator('[data-copy]').getAttribute('data-copy')) ?? ''
-  await page.locator('#code').fill(codeAt(second, house.clock.ms))
+  await page.locator('#code').fill(codeAt(second, core.clock.ms))
   await page.locator('#code').press('Enter')
   await page.waitForURL('**/account/methods?done=enrolled')
   await look(t, page, 'account-methods')
@@ -81,19 +81,19 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
   await look(t, page, 'account-methods-removed')
 
   const other = await openWindow(browser, { userAgent: 'Mozilla/5.0 (Android 15; Mobile; rv:140.0) Firefox/140.0' })
-  house.clock.forward(30)
-  await signIn(house, other.page, '/account')
-  await other.page.locator('#code').fill(codeAt(second, house.clock.ms))
+  core.clock.forward(30)
+  await signIn(core, other.page, '/account')
+  await other.page.locator('#code').fill(codeAt(second, core.clock.ms))
   await other.page.locator('#code').press('Enter')
   await other.page.waitForURL('**/account')
-  await page.goto(address(house, '/account/sessions'))
+  await page.goto(address(core, '/account/sessions'))
   await look(t, page, 'account-sessions')
   await page.getByRole('button', { name: 'Sign out everywhere else' }).click()
   await page.getByText('everywhere else you were signed out').waitFor()
   await other.page.reload()
   await other.page.waitForURL('**/sign-in?*')
 
-  await page.goto(address(house, '/account/contact'))
+  await page.goto(address(core, '/account/contact'))
   await look(t, page, 'account-contact')
   await page.locator('#mobile').fill('12345')
   await page.getByRole('button', { name: 'Change mobile number' }).click()
@@ -109,7 +109,7 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
   await page.getByText('Your contact details were changed').waitFor()
   await look(t, page, 'account')
 
-  house.clock.forward(16 * 60)
+  core.clock.forward(16 * 60)
   await page.getByRole('link', { name: 'Password' }).click()
   await page.getByRole('heading', { name: 'Is it you?' }).waitFor()
   await look(t, page, 'account-prove')
@@ -120,7 +120,7 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
   await page.locator('#password').fill(PASSWORD)
   await page.locator('#password').press('Enter')
   await page.waitForURL('**/verify*')
-  await page.locator('#code').fill(codeAt(second, house.clock.ms))
+  await page.locator('#code').fill(codeAt(second, core.clock.ms))
   await page.locator('#code').press('Enter')
   await page.waitForURL('**/account/password')
   await look(t, page, 'account-password')
@@ -134,22 +134,22 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
   await page.getByRole('button', { name: 'Change password' }).click()
   await page.getByText('Your password was changed').waitFor()
 
-  await page.goto(address(house, '/account/activity'))
+  await page.goto(address(core, '/account/activity'))
   await look(t, page, 'account-activity')
 
-  await house.settled()
-  await house.messages.settled()
+  await core.settled()
+  await core.messages.settled()
   const token = /not-me\?token=([\w-]{43})/.exec(
     mails.findLast(({ subject }) => /password/.test(subject))?.text ?? '',
   )?.[1]
-  await page.goto(address(house, `/not-me?token=${token}`))
+  await page.goto(address(core, `/not-me?token=${token}`))
   await look(t, page, 'not-me')
   await page.getByRole('button', { name: 'It was not me' }).click()
   await page.getByRole('heading', { name: 'Everything was signed out' }).waitFor()
   await look(t, page, 'not-me-done')
-  await page.goto(address(house, `/not-me?token=${token}`))
+  await page.goto(address(core, `/not-me?token=${token}`))
   await look(t, page, 'not-me-void')
-  await page.goto(address(house, '/account'))
+  await page.goto(address(core, '/account'))
   await page.waitForURL('**/sign-in?*')
   t.same(
     complaints.filter((each) => !/status of (?:410|422)/.test(each)),
@@ -159,10 +159,10 @@ t.test('a user looks after the account in a browser', { skip: skipWithoutChromiu
 })
 
 t.test('the account page without JavaScript', { skip: skipWithoutChromium(), timeout: 300_000 }, async (t) => {
-  const house = await lodge(t)
-  await house.addUser('ada.lovelace')
+  const core = await lodge(t)
+  await core.addUser('ada.lovelace')
   const { page, complaints } = await openWindow(await launchChromium(t), { javaScriptEnabled: false })
-  await signIn(house, page, '/account')
+  await signIn(core, page, '/account')
   await page.getByRole('link', { name: 'Password' }).click()
   await page.locator('#password').fill(NEW)
   await page.locator('#repeated').fill(NEW)

@@ -5,18 +5,23 @@ import type { Test } from 'tap'
 import totp from '../../../plugins/second-factors/totp.js'
 import { AddressRanges } from '../../../src/access/client-address.js'
 import { Policy, type PolicySettings, type SiteSettings } from '../../../src/access/policy.js'
+import { Portal } from '../../../src/access/portal.js'
 import type { MailTransport, SecondFactor } from '../../../src/contracts.js'
-import { Cookies } from '../../../src/http/cookies.js'
-import { SiteEntrance } from '../../../src/http/entrance.js'
-import { ErrorAnswers } from '../../../src/http/errors.js'
-import { FormTokens } from '../../../src/http/form-token.js'
-import { Gate } from '../../../src/http/gate.js'
-import { Assets } from '../../../src/http/pages/assets.js'
+import { Gate } from '../../../src/http/gate/gate.js'
+import { PagePolicy } from '../../../src/http/gate/page-policy.js'
+import { Assets, scriptsOf } from '../../../src/http/pages/assets.js'
 import { errorPage } from '../../../src/http/pages/error-page.js'
 import { pages } from '../../../src/http/pages/pages.js'
+import { smallPages } from '../../../src/http/pages/small-pages.js'
+import { Strangers } from '../../../src/http/pages/strangers.js'
 import { Templates } from '../../../src/http/pages/templates.js'
-import type { Role } from '../../../src/identity/accounts.js'
-import { Clock, emptyStore, identityHost, overStore, PASSWORD, type Rooms } from '../../identity/rooms.js'
+import { Leaving } from '../../../src/http/portal/leaving.js'
+import { ListedSites } from '../../../src/http/portal/listed-sites.js'
+import { Cookies } from '../../../src/http/web/cookies.js'
+import { ErrorAnswers } from '../../../src/http/web/errors.js'
+import { FormTokens } from '../../../src/http/web/form-token.js'
+import type { Role } from '../../../src/identity/accounts/account.js'
+import { Clock, emptyStore, identityHost, overStore, PASSWORD, type Rooms } from '../../support/core.js'
 import { build, lentHost } from '../../support/lent-host.js'
 import { Visitor } from '../../support/visitor.js'
 
@@ -34,6 +39,8 @@ export interface LodgeSettings {
   readonly factors?: ReadonlyMap<string, SecondFactor>
   readonly templates?: string
   readonly secure?: boolean
+  /** Each change asks for a proof of its own. */
+  readonly isPortalShared?: boolean
   readonly mail?: MailTransport
 }
 
@@ -65,7 +72,7 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   const { now } = clock
   const store = await emptyStore(t, clock)
   const factors = settings.factors ?? new Map([['totp', await build(totp, {}, identityHost(store, clock))]])
-  const house = await overStore(t, store, clock, {
+  const core = await overStore(t, store, clock, {
     factors,
     settings: { unenrolled: settings.policy?.secondFactor?.unenrolled ?? 'enrol' },
     grace: settings.policy?.secondFactor?.grace,
@@ -83,13 +90,14 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
     productName: 'Riverside CRM',
     secure,
     templates: new Templates(settings.templates),
-    assets: new Assets(settings.templates),
+    assets: new Assets(settings.templates, scriptsOf(factors)),
   }
   const app = Fastify({ genReqId: () => 'request-1', forceCloseConnections: true })
   const errors = new ErrorAnswers({ log: lentHost().log, requestId: () => 'request-0', render: errorPage(look) })
   app.setErrorHandler(errors.handler)
   const cookies = new Cookies({ secure })
-  const { sessions } = house
+  const { sessions } = core
+  const portal = new Portal({ publicUrl: 'http://localhost:8080', sites: policy.sites, at: 'each-host', prefix })
   const gate = new Gate({
     policy,
     sessions,
@@ -98,24 +106,40 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
     cookies,
     now,
   })
+  const formTokens = new FormTokens({ formKey: createSecretKey(randomBytes(32)) }, now)
+  const { spentForms, messages } = core
   await app.register(pages, {
     prefix,
     parts: {
       ...look,
+      small: smallPages(look),
       cookies,
-      formTokens: new FormTokens({ formKey: createSecretKey(randomBytes(32)) }, now),
+      formTokens,
+      strangers: new Strangers({ unproven: messages.unproven, spentForms, formTokens, now }),
       sessions,
-      signIn: house.signIn,
-      linkSignIn: house.linkSignIn,
-      helpDesk: house.helpDesk,
-      own: house.own,
-      notMe: house.notMe,
-      devices: house.devices,
-      backupCodes: house.backupCodes,
-      sealed: house.sealed,
+      portal,
+      leaving: new Leaving({ portal, cookies, prefix }),
+      listedSites: new ListedSites([], () => ({ type: '', bytes: Buffer.alloc(0) })),
+      tickets: core.tickets,
+      now,
+      byEmail: false,
+      keepsSessions: 'ask',
+      signIn: core.signIn,
+      linkSignIn: core.linkSignIn,
+      browserSignIn: core.browserSignIn,
+      helpDesk: core.helpDesk,
+      own: core.own,
+      notMe: core.notMe,
+      devices: core.devices,
+      knownBrowsers: core.knownBrowsers,
+      backupCodes: core.backupCodes,
+      sealed: core.sealed,
       secondFactors: factors,
-      desk: house.desk,
-      entrance: new SiteEntrance({ policy, gate, prefix, now }),
+      desk: core.desk,
+      waitingForms: core.waitingForms,
+      isPortalShared: settings.isPortalShared ?? false,
+      deskNeedsSecondFactor: true,
+      pagePolicy: new PagePolicy({ policy, gate, prefix, portal, now }),
     },
   })
   // Stands for the application behind the gate.
@@ -125,16 +149,16 @@ export async function lodge(t: Test, settings: LodgeSettings = {}): Promise<Lodg
   t.teardown(() => app.close())
   const origin = `http://localhost:${(app.server.address() as AddressInfo).port}`
   return {
-    ...house,
+    ...core,
     origin,
     visitor: () => new Visitor(t, origin),
     async addUser(username, { role = 'user', groups = [] } = {}) {
-      const user = await house.directory.writable?.create(
+      const user = await core.directory.writable?.create(
         { username, groups, email: `${username}@example.com` },
         PASSWORD,
       )
       if (user === undefined) throw new Error(`${username} is taken`)
-      await house.accounts.open(user, role)
+      await core.accounts.open(user, role)
       return user.id
     },
   }

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { type ErrorCode, errors } from '../../../src/errors.js'
 import { Assets } from '../../../src/http/pages/assets.js'
 import { samples } from '../../../src/http/pages/samples.js'
 import { Templates } from '../../../src/http/pages/templates.js'
@@ -36,6 +37,29 @@ t.test('every page of ours renders in every turn it can take', async (t) => {
   }
   const pages = readdirSync('templates/pages').filter((name) => name.endsWith('.eta') && name !== 'layout.eta')
   t.same([...seen].sort(), pages.sort(), 'no page is without a sample')
+})
+
+t.test('an error page says the same in heading and text, and has a way on', async (t) => {
+  const templates = new Templates()
+  const [, data] = samples((use, step) => templates.secondFactor(use, step)).find(([name]) => name === 'error') ?? []
+  const page = (code: ErrorCode) => templates.render('error', { ...data, code, ...errors[code] })
+  const headingOf = (code: ErrorCode) => /<h1>([^<]*)</.exec(page(code))?.[1]
+  const upstream = (Object.keys(errors) as ErrorCode[]).filter((code) => code.startsWith('upstream.'))
+  t.equal(upstream.length, 6)
+  for (const code of upstream) {
+    t.not(headingOf(code), 'Something went wrong', code)
+    t.equal(page(code).includes('>Try again</a>'), code !== 'upstream.none', code)
+  }
+  t.equal(headingOf('upstream.invalid'), 'The application gave no proper answer')
+  t.equal(new Set(upstream.map(headingOf)).size, upstream.length, 'each its own')
+  t.match(page('not-found'), 'href="/">Go to the start page')
+})
+
+t.test('no page speaks the words of its makers', async (t) => {
+  const templates = new Templates()
+  for (const [name, data] of samples((use, step) => templates.secondFactor(use, step))) {
+    t.notMatch(templates.render(name, data), /apart by|whom it touches|open it with the key/i, name)
+  }
 })
 
 t.test('what a client said stands on a page as text', async (t) => {

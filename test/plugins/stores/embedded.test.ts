@@ -10,7 +10,7 @@ import { Entries } from '../../../plugins/stores/embedded/entries.js'
 import { KeyvAdapter } from '../../../plugins/stores/embedded/keyv-adapter.js'
 import embedded from '../../../plugins/stores/embedded.js'
 import type { Host, Logger } from '../../../src/contracts.js'
-import { PluginHost } from '../../../src/plugin-host.js'
+import { PluginHost } from '../../../src/plugin-host/plugin-host.js'
 import { keyvContract } from '../../contracts/keyv.js'
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url))
@@ -286,7 +286,13 @@ t.test('a store that is opened keeps no process running', async (t) => {
 
 t.test('the default is data beside the configuration, and an unknown option is refused', async (t) => {
   const baseDirectory = t.testdir()
-  const passwords = { hash: async () => '', verify: async () => false, isOutdated: () => false, isKnown: () => true }
+  const passwords = {
+    hash: async () => '',
+    verify: async () => false,
+    isOutdated: () => false,
+    isKnown: () => true,
+    costOf: () => undefined,
+  }
   const plugins = new PluginHost({ baseDirectory, now: Date.now, log: silent, passwords })
   await plugins.load('stores', { use: 'embedded' })
   await plugins.close()

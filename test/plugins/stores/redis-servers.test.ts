@@ -4,13 +4,14 @@ import { createClient } from '@keyv/redis'
 import t, { type Test } from 'tap'
 import redis from '../../../plugins/stores/redis.js'
 import type { Store } from '../../../src/contracts.js'
-import { Epoch } from '../../../src/identity/epoch.js'
+import { Epoch } from '../../../src/identity/store/epoch.js'
 import { freePort } from '../../support/free-port.js'
 import { build, lentHost } from '../../support/lent-host.js'
 import { localhostCertificate } from '../../support/localhost-certificate.js'
 import { until } from '../../support/poll.js'
 import { startWatchedPair } from '../../support/redis-sentinel.js'
 import { skipWithoutRedis, startRedis } from '../../support/redis-server.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 /** Where the server is that is to be asked now, and what it says by itself. */
 
@@ -21,6 +22,9 @@ const openStore = async (t: Test, options: { [option: string]: unknown }, host =
   t.teardown(() => store.close())
   return store
 }
+
+/** Signs that end something in a URL, and one that begins an escape. */
+const awkward = 'p@ss/w#rd%?1'
 
 const lookInto = async (t: Test, url: string) => {
   const client = createClient({ url })
@@ -125,6 +129,78 @@ t.test('a name that may do what docs/store.md says is enough', { skip }, async (
   await t.rejects(admin.sendCommand(['ACL', 'DRYRUN', 'gatelodge', 'GET', 'other']).then(mustBeOk), /no permission/i)
 })
 
+t.test(
+  'a password with every sign that ends something in a URL is taken as it is, beside the address',
+  { skip },
+  async (t) => {
+    const server = await startRedis(t)
+    const admin = await lookInto(t, server.url)
+    await admin.sendCommand(['ACL', 'SETUSER', 'gate', 'on', '~*', '&*', '+@all', `>${awkward}`])
+    await admin.sendCommand(['CONFIG', 'SET', 'requirepass', awkward])
+    const address = `127.0.0.1:${server.port}`
+    for (const where of [
+      { url: `redis://${address}`, username: 'gate', password: awkward },
+      { url: `redis://gate@${address}/2`, password: awkward },
+      { url: `redis://${address}`, password: awkward },
+      { url: `redis://gate:${encodeURIComponent(awkward)}@${address}` },
+    ]) {
+      const store = await openStore(t, where)
+      t.equal(await works(store, 'awkward'), true, JSON.stringify(Object.keys(where)))
+    }
+    await t.rejects(build(redis, { url: `redis://gate@${address}`, password: `${awkward}x` }), {
+      message: /cannot be reached: (?!.*(p@ss|w#rd|ss\/w)).*WRONGPASS/,
+    })
+  },
+)
+
+t.test('an address in which a password ends nobody knows where is refused, and no part of it is said', (t) => {
+  for (const password of [awkward, 'a/b', 'a?b', 'a#b', 'a@b', 'a%b', 'a\\b', 'a b', '6379/x', 'a[b']) {
+    for (const options of [
+      { url: `redis://gate:${password}@redis.example.com:6379/0` },
+      { sentinel: { master: 'm', nodes: [`redis://gate:${password}@redis.example.com`] } },
+      { cluster: { nodes: [`rediss://:${password}@redis.example.com`] } },
+    ]) {
+      const { error } = redis.options.safeParse(options)
+      t.match(error?.message, /cannot be read for sure.*password:/, password)
+      t.notMatch(error?.message, password)
+      t.notMatch(error?.message, 'example')
+    }
+  }
+  t.end()
+})
+
+t.test('Sentinels and nodes of a cluster take such a password beside their addresses, too', { skip }, async (t) => {
+  const { master, url } = await startWatchedPair(t, 60_000)
+  const [watcher, main] = [await lookInto(t, url), await lookInto(t, master.url)]
+  for (const client of [watcher, main]) {
+    await client.sendCommand(['ACL', 'SETUSER', 'gate', 'on', '~*', '&*', '+@all', `>${awkward}`])
+  }
+  await watcher.sendCommand(['ACL', 'SETUSER', 'default', 'off'])
+  const sentinel = { master: 'people', nodes: [url] }
+  const credentials = { username: 'gate', password: awkward }
+  const store = await openStore(t, { sentinel: { ...sentinel, ...credentials }, ...credentials })
+  t.equal(await works(store, 'awkward'), true)
+  await t.rejects(
+    build(redis, { sentinel, ...credentials }),
+    /cannot be reached: .*NOAUTH/,
+    'it is the Sentinels\u2019 own',
+  )
+
+  const node = await startRedis(t, [
+    '--cluster-enabled',
+    'yes',
+    '--cluster-config-file',
+    `${await temporaryDirectory(t)}/nodes`,
+  ])
+  const admin = await lookInto(t, node.url)
+  await admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])
+  await admin.sendCommand(['ACL', 'SETUSER', 'gate', 'on', '~*', '&*', '+@all', `>${awkward}`])
+  await until('the cluster', async () => String(await admin.sendCommand(['CLUSTER', 'INFO'])).includes('state:ok'))
+  await admin.sendCommand(['ACL', 'SETUSER', 'default', 'off'])
+  const inCluster = await openStore(t, { cluster: { nodes: [node.url] }, ...credentials })
+  t.equal(await works(inCluster, 'awkward'), true)
+})
+
 t.test('a copy that is kept up to date saves asking, and is none when it may be old', { skip }, async (t) => {
   const server = await startRedis(t)
   const [here, there] = await Promise.all([openStore(t, { url: server.url }), openStore(t, { url: server.url })])
@@ -170,7 +246,9 @@ t.test('of url, sentinel and cluster there is one', async (t) => {
   const wrong: ReadonlyArray<readonly [object, RegExp]> = [
     [{}, /needs one of/],
     [{ url: 'redis://a', cluster: { nodes } }, /more than one/],
-    [{ url: 'redis://a', password: 'x' }, /stands in `url`/],
+    [{ url: 'redis://a:b@c', password: 'x' }, /stands in `url` as well/],
+    [{ url: 'redis://a:b@c', username: 'x' }, /stands in `url` as well/],
+    [{ url: 'redis://a/1', database: 1 }, /stands in `url`/],
     [{ cluster: { nodes }, database: 1 }, /one database/],
     [{ sentinel: { master: 'a', nodes: [] } }, /nodes/],
   ]

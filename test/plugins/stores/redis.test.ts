@@ -221,6 +221,20 @@ t.test('the operator is told of settings with which the server may forget', { sk
   }
 })
 
+t.test('the operator is told when a failover could lose more than it has to', { skip }, async (t) => {
+  const warnings = async (...settings: string[]) => {
+    const { url, port } = await startRedis(t, ['--appendonly', 'yes', ...settings])
+    await startRedis(t, ['--replicaof', '127.0.0.1', String(port)])
+    const server = await lookInto(t, url)
+    await until('the replica to be there', async () => /state=online/.test(await server.info('replication')))
+    const host = lentHost()
+    await openStore(t, { url }, host)
+    return host.lines.map(({ level, message }) => `${level}: ${message}`)
+  }
+  t.match(await warnings(), [/warn: .*set min-replicas-to-write 1/])
+  t.same(await warnings('--min-replicas-to-write', '1'), [])
+})
+
 t.test('scripts that the server has forgotten are sent again', { skip }, async (t) => {
   const { url } = await startRedis(t)
   const store = await openStore(t, { url })

@@ -3,7 +3,7 @@ import { rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import htpasswd from '../../../plugins/user-directories/htpasswd.js'
-import { Clock, emptyStore, identityHost } from '../../identity/rooms.js'
+import { Clock, emptyStore, identityHost } from '../../support/core.js'
 import { findProgram, skipWithout } from '../../support/installed.js'
 import { build } from '../../support/lent-host.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
@@ -52,6 +52,20 @@ t.test('every kind of line that can be verified, comments and further fields', a
   const warned = host.lines.filter(({ level }) => level === 'warn').map(({ fields }) => Object(fields).line)
   t.same(warned, [6, 7, 8, 9])
   t.notMatch(JSON.stringify(host.lines), lamp)
+})
+
+t.test('files as Windows writes them: a byte order mark, carriage returns, blanks at the ends of lines', async (t) => {
+  const { directory, host } = await openFile(
+    t,
+    `\uFEFFann:${hashes.hashcat} \r\nbob:${hashes.test}\t\r\n \r\ncy:${hashes[lamp]}  `,
+    {
+      groups: '\uFEFFstaff: ann bob \r\nboard: ann\t\r\n',
+    },
+  )
+  t.match(await directory.verifyPassword('ann', 'hashcat'), { username: 'ann', groups: ['staff', 'board'] })
+  t.match(await directory.verifyPassword('bob', 'test'), { username: 'bob', groups: ['staff'] })
+  t.match(await directory.verifyPassword('cy', lamp), { username: 'cy' })
+  t.same(host.lines, [])
 })
 
 t.test('groups from a file, addresses from a form', async (t) => {

@@ -3,13 +3,14 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { hiddenFields } from '../../../plugins/user-directories/http/form.js'
 import http from '../../../plugins/user-directories/http.js'
 import { foldUsername, type UserDirectory } from '../../../src/contracts.js'
-import { userDirectoryContract } from '../../contracts/user-directory.js'
-import { Clock, emptyStore, identityHost } from '../../identity/rooms.js'
+import { userDirectoryContract } from '../../../testing/user-directory.js'
+import { Clock, emptyStore, identityHost } from '../../support/core.js'
 import { build, lentHost } from '../../support/lent-host.js'
+import type { Scope } from '../../support/scope.js'
 
 const lamp = 'a lamp over the lodge gate'
 const ann = { id: 7, username: 'Ann', email: 'ann@example.com', mobile: '+12025550143', groups: ['staff'] }
@@ -26,7 +27,7 @@ class Application {
   url = ''
   answer: (taken: Taken, response: ServerResponse) => void = (_, response) => void response.writeHead(500).end()
 
-  static async start(t: Test): Promise<Application> {
+  static async start(t: Scope): Promise<Application> {
     const application = new Application()
     const server = createServer(async (request, response) => {
       const taken = { path: request.url ?? '', headers: request.headers, body: await text(request) }
@@ -43,7 +44,7 @@ class Application {
   }
 }
 
-async function open(t: Test, options: object): Promise<UserDirectory> {
+async function open(t: Scope, options: object): Promise<UserDirectory> {
   const clock = new Clock()
   // A slow machine is no application that hangs.
   const directory = await build(
@@ -60,7 +61,7 @@ const json = (response: ServerResponse, status: number, value: unknown) => {
 }
 
 /** A call-out with one user in it. */
-async function callOut(t: Test, user: object & { username: string; email?: string }, password = lamp) {
+async function callOut(t: Scope, user: object & { username: string; email?: string }, password = lamp) {
   const application = await Application.start(t)
   application.answer = ({ path, body }, response) => {
     const asked = JSON.parse(body) as Record<string, string>
@@ -76,7 +77,7 @@ async function callOut(t: Test, user: object & { username: string; email?: strin
 }
 
 /** An application with a login form as legacy ones have it: a token in a hidden field, bound to a cookie. */
-async function loginForm(t: Test, username: string, password = lamp) {
+async function loginForm(t: Scope, username: string, password = lamp) {
   const application = await Application.start(t)
   let last = 0
   application.answer = ({ headers, body }, response) => {
@@ -192,12 +193,12 @@ t.test('says who asks: bearer, Basic, and a signature over time and body', async
   const application = await callOut(t, ann)
   const url = `${application.url}/check`
   await (await open(t, { url, auth: { bearer: 's3cret' } })).verifyPassword('ann', lamp)
-  await (await open(t, { url, auth: { username: 'gate', password: 'lodge' } })).verifyPassword('ann', lamp)
+  await (await open(t, { url, auth: { username: 'gate', password: 'p@ss/w#rd%?1' } })).verifyPassword('ann', lamp)
   const secret = 'sixteen or more characters'
   await (await open(t, { url, signature: { secret } })).verifyPassword('ann', lamp)
   const [bearer, basic, signed] = application.taken
   t.equal(bearer?.headers.authorization, 'Bearer s3cret')
-  t.equal(basic?.headers.authorization, `Basic ${Buffer.from('gate:lodge').toString('base64')}`)
+  t.equal(basic?.headers.authorization, `Basic ${Buffer.from('gate:p@ss/w#rd%?1').toString('base64')}`)
   const timestamp = signed?.headers['x-gatelodge-timestamp']
   const expected = createHmac('sha256', secret).update(`${timestamp}.${signed?.body}`).digest('hex')
   t.equal(signed?.headers['x-gatelodge-signature'], expected)

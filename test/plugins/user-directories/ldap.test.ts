@@ -4,9 +4,10 @@ import t, { type Test } from 'tap'
 import { firstValueOf } from '../../../plugins/user-directories/ldap/entry.js'
 import ldap from '../../../plugins/user-directories/ldap.js'
 import type { UserDirectory } from '../../../src/contracts.js'
-import { userDirectoryContract } from '../../contracts/user-directory.js'
+import { userDirectoryContract } from '../../../testing/user-directory.js'
 import { build, lentHost } from '../../support/lent-host.js'
 import { until } from '../../support/poll.js'
+import type { Scope } from '../../support/scope.js'
 import { BASE, READER, skipWithoutSlapd, startSlapd } from '../../support/slapd.js'
 
 t.setTimeout(180_000)
@@ -32,7 +33,7 @@ const group = (name: string, ...members: readonly string[]) =>
 /** A slow machine is no server that is down. */
 const patient = { base: people, bind: READER, timeoutSeconds: 30 }
 
-async function open(t: Test, options: object): Promise<UserDirectory> {
+async function open(t: Scope, options: object): Promise<UserDirectory> {
   const directory = await build(ldap, options, lentHost())
   t.teardown(() => (directory as { close?(): Promise<void> }).close?.())
   return directory

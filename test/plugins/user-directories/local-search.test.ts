@@ -1,7 +1,7 @@
 import t from 'tap'
 import { SearchIndex } from '../../../plugins/user-directories/local/search-index.js'
 import local from '../../../plugins/user-directories/local.js'
-import { Clock, emptyStore, identityHost } from '../../identity/rooms.js'
+import { Clock, emptyStore, identityHost } from '../../support/core.js'
 import { build } from '../../support/lent-host.js'
 
 const MINUTE = 60

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import type { On } from '../pages.js'
+import type { On } from '../visit.js'
 import { showActivity } from './activity.js'
 import { showConfirm, showContact, submitConfirm, submitContact } from './contact.js'
 import { addMethod, preferMethod, removeMethod, renameMethod, showMethod, showMethods } from './methods.js'
+import { showOffer } from './offer.js'
 import { showAccount } from './overview.js'
 import { showPassword, submitPassword } from './password.js'
-import { showProve, submitProve } from './prove.js'
+import { showProve, submitProve } from './reauthenticate.js'
 import { endOtherSessions, endSession, forgetDevice, showSessions } from './sessions.js'
 
 /** What users see of themselves and may change. */
@@ -15,6 +16,7 @@ export function account(scope: FastifyInstance, on: On): void {
   scope.post('/account/prove', on(submitProve))
   scope.get('/account/password', on(showPassword))
   scope.post('/account/password', on(submitPassword))
+  scope.get('/account/passkey', on(showOffer))
   scope.get('/account/methods', on(showMethods))
   scope.get('/account/methods/add/:method', on(addMethod))
   scope.get('/account/methods/:method', on(showMethod))

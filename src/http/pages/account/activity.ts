@@ -2,12 +2,12 @@ import type { FastifyReply } from 'fastify'
 import type { AuditRecord } from '../../../audit/audit.js'
 import { browserName } from '../../../messages/browser-name.js'
 import type { Visit } from '../visit.js'
-import { loadOwn } from './standing.js'
+import { requireSession } from './require.js'
 import { spoken } from './words.js'
 
 /** What happened lately. The words for each event are the template's. */
 export async function showActivity(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadOwn(visit, '/account/activity')
+  const { open, elsewhere } = await requireSession(visit, '/account/activity')
   if (open === undefined) return elsewhere
   const records = await visit.parts.own.recent(open)
   return visit.page('account-activity', {
@@ -16,9 +16,11 @@ export async function showActivity(visit: Visit): Promise<FastifyReply> {
   })
 }
 
+const steps: ReadonlySet<string> = new Set(['sign-in.password', 'sign-in.passkey', 'sign-in.second-factor'])
+
 /** A sign-in is written down step by step; for the person one line is enough, the one of the session it opened. */
 function isTelling({ event, outcome, reason }: AuditRecord): boolean {
-  if (event === 'sign-in.password' || event === 'sign-in.second-factor') return outcome === 'refused'
+  if (steps.has(event)) return outcome === 'refused'
   return !(event === 'session.ended' && reason === 'replaced')
 }
 

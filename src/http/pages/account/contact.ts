@@ -1,9 +1,9 @@
 import type { FastifyReply } from 'fastify'
-import type { ChangeContactOutcome, Contact, ContactDone } from '../../../identity/own-contact.js'
-import type { OpenSession } from '../../../identity/sessions.js'
+import type { ChangeContactOutcome, Contact, ContactDone } from '../../../identity/own-account/own-contact.js'
+import type { OpenSession } from '../../../identity/sessions/sessions.js'
 import { showExpired } from '../refusals.js'
 import type { Visit } from '../visit.js'
-import { loadProven, loadProvenWhere, loadSubmitted, proveFirst } from './standing.js'
+import { proveFirst, requireForm, requireFreshProof, requireFreshProofWhere } from './require.js'
 
 const PAGE = '/account/contact'
 const CONFIRM = '/account/contact/confirm'
@@ -11,18 +11,20 @@ const CONFIRM = '/account/contact/confirm'
 /** Mail address and mobile number. */
 export async function showContact(visit: Visit): Promise<FastifyReply> {
   const { own } = visit.parts
-  const { open, elsewhere } = await loadProvenWhere(visit, PAGE, (session) => own.contact.isPossible(session))
+  const { open, elsewhere } = await requireFreshProofWhere(visit, PAGE, (session) => own.contact.isPossible(session))
   if (open === undefined) return elsewhere
   return visit.page('account-contact', await form(visit, open))
 }
 
 export async function submitContact(visit: Visit, what: string): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'contact')
+  const said = what === 'mobile' ? 'mobile number' : 'e-mail address'
+  const confirmed = { action: 'contact', subject: what, what: `Change your ${said}` }
+  const { open, elsewhere } = await requireForm(visit, PAGE, 'contact', confirmed)
   if (open === undefined) return elsewhere
-  const { own, entrance } = visit.parts
+  const { own, pagePolicy } = visit.parts
   const contact: Contact = what === 'mobile' ? 'mobile' : 'email'
   const typed = visit.field(contact).slice(0, 300)
-  const client = entrance.client(visit.request)
+  const client = pagePolicy.client(visit.request)
   const result = await own.contact.change(open, visit.sessionToken ?? '', { what: contact, typed, client })
   if (result.outcome === 'code') return visit.goTo(visit.own(CONFIRM))
   if (result.outcome === 'done') return goOn(visit, result)
@@ -33,7 +35,7 @@ export async function submitContact(visit: Visit, what: string): Promise<Fastify
 }
 
 export async function showConfirm(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadProven(visit, CONFIRM)
+  const { open, elsewhere } = await requireFreshProof(visit, CONFIRM)
   if (open === undefined) return elsewhere
   const waiting = await visit.parts.own.contact.waiting(open)
   if (waiting === undefined) return visit.goTo(visit.own(PAGE))
@@ -41,12 +43,12 @@ export async function showConfirm(visit: Visit): Promise<FastifyReply> {
 }
 
 export async function submitConfirm(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadSubmitted(visit, CONFIRM, 'contact')
+  const { open, elsewhere } = await requireForm(visit, CONFIRM, 'contact')
   if (open === undefined) return elsewhere
-  const { own, entrance } = visit.parts
+  const { own, pagePolicy } = visit.parts
   const waiting = await own.contact.waiting(open)
   const code = visit.field('code')
-  const client = entrance.client(visit.request)
+  const client = pagePolicy.client(visit.request)
   const result = await own.contact.confirm(open, visit.sessionToken ?? '', code, client)
   if (result.outcome === 'done') return goOn(visit, result)
   if (result.outcome === 'unproven') return proveFirst(visit, CONFIRM)
@@ -59,7 +61,7 @@ export async function submitConfirm(visit: Visit): Promise<FastifyReply> {
 
 /** With a new session in the place of the old one, where that was ended along with all others. */
 function goOn(visit: Visit, { renewed }: ContactDone): FastifyReply {
-  if (renewed !== undefined) visit.startSession(renewed.token)
+  if (renewed !== undefined) visit.startSession(renewed)
   return visit.goTo(`${visit.own('/account')}?done=contact`)
 }
 

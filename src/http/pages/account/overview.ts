@@ -1,13 +1,13 @@
 import type { FastifyReply } from 'fastify'
 import type { User } from '../../../contracts.js'
-import { usableEnrolments } from '../../../identity/accounts.js'
-import type { OpenSession } from '../../../identity/sessions.js'
+import { usableEnrolments } from '../../../identity/accounts/account.js'
+import type { OpenSession } from '../../../identity/sessions/sessions.js'
 import type { Visit } from '../visit.js'
-import { doneNotice, loadOwn } from './standing.js'
+import { doneNotice, requireSession } from './require.js'
 
 /** Who is signed in, how they prove it, and the way to everything that can be changed. */
 export async function showAccount(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadOwn(visit, '/account')
+  const { open, elsewhere } = await requireSession(visit, '/account')
   if (open === undefined) return elsewhere
   const { own } = visit.parts
   const user = await own.contact.read(open)
@@ -18,6 +18,7 @@ export async function showAccount(visit: Visit): Promise<FastifyReply> {
     username,
     email,
     mobile,
+    apps: visit.parts.portal.isShared ? visit.own('/apps') : undefined,
     mayAdminister: open.account.role === 'owner' || open.account.role === 'support',
     methods: methods(visit, open, user),
   })
@@ -28,7 +29,8 @@ function methods(visit: Visit, { account }: OpenSession, user: User): readonly o
   const { secondFactors, signIn } = visit.parts
   const enrolled = usableEnrolments(account)
   if (enrolled.length > 0) {
-    return enrolled.map(({ method }) => ({ label: secondFactors.get(method)?.label ?? method }))
+    const methods = [...new Set(enrolled.map(({ method }) => method))]
+    return methods.map((method) => ({ label: secondFactors.get(method)?.label ?? method }))
   }
   return signIn.available(account, user).map(({ id, label }) => {
     return { label, setUp: visit.own(`/enrol/${id}`, visit.own('/account')) }

@@ -1,14 +1,15 @@
 import type { FastifyReply } from 'fastify'
+import { hostsOf } from '../../../identity/sessions/branches.js'
 import { browserName } from '../../../messages/browser-name.js'
 import type { Visit } from '../visit.js'
-import { doneNotice, loadOwn, loadSubmitted, proveFirst } from './standing.js'
+import { doneNotice, proveFirst, requireForm, requireSession } from './require.js'
 import { spoken } from './words.js'
 
 const PAGE = '/account/sessions'
 
 /** Where one is signed in. */
 export async function showSessions(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadOwn(visit, PAGE)
+  const { open, elsewhere } = await requireSession(visit, PAGE)
   if (open === undefined) return elsewhere
   const { sessions: own } = visit.parts.own
   const [sessions, devices] = await Promise.all([own.list(open), own.devices(open)])
@@ -17,12 +18,13 @@ export async function showSessions(visit: Visit): Promise<FastifyReply> {
     done: doneNotice(visit),
     token: visit.formToken('sessions', visit.sessionToken),
     signOutToken: visit.formToken('sign-out', visit.sessionToken),
-    sessions: sessions.map(({ id, openedAt, userAgent, client }) => ({
+    sessions: sessions.map(({ id, openedAt, userAgent, client, branches }) => ({
       id,
       isHere: id === open.session.id,
       browser: browserName(userAgent),
       address: client,
       since: spoken(openedAt),
+      hosts: hostsOf(branches),
     })),
     devices: devices.map(({ id, lastUsedAt, expiresAt, userAgent, address }) => ({
       id,
@@ -37,11 +39,11 @@ export async function showSessions(visit: Visit): Promise<FastifyReply> {
 
 /** Signs out one other browser. */
 export async function endSession(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'sessions')
+  const { open, elsewhere } = await requireForm(visit, PAGE, 'sessions')
   if (open === undefined) return elsewhere
-  const { own, entrance } = visit.parts
+  const { own, pagePolicy } = visit.parts
   const id = visit.field('session')
-  const refusal = await own.sessions.end(open, id, entrance.client(visit.request))
+  const refusal = await own.sessions.end(open, id, pagePolicy.client(visit.request))
   if (refusal === 'unproven') return proveFirst(visit, PAGE)
   if (refusal === undefined && id === open.session.id) {
     visit.endSession()
@@ -52,22 +54,22 @@ export async function endSession(visit: Visit): Promise<FastifyReply> {
 
 /** Signs out everywhere else; this browser goes on under a new session id. */
 export async function endOtherSessions(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'sessions')
+  const { open, elsewhere } = await requireForm(visit, PAGE, 'sessions')
   if (open === undefined) return elsewhere
-  const { own, entrance } = visit.parts
-  const result = await own.sessions.endOthers(open, entrance.client(visit.request))
+  const { own, pagePolicy } = visit.parts
+  const result = await own.sessions.endOthers(open, pagePolicy.client(visit.request))
   if (result.outcome === 'unproven') return proveFirst(visit, PAGE)
   if (result.outcome === 'gone') return visit.goTo(visit.own(PAGE))
-  visit.startSession(result.token)
+  visit.startSession({ token: result.token, session: open.session })
   return visit.goTo(`${visit.own(PAGE)}?done=ended-others`)
 }
 
 /** Forgets a remembered browser. */
 export async function forgetDevice(visit: Visit): Promise<FastifyReply> {
-  const { open, elsewhere } = await loadSubmitted(visit, PAGE, 'sessions')
+  const { open, elsewhere } = await requireForm(visit, PAGE, 'sessions')
   if (open === undefined) return elsewhere
-  const { own, entrance } = visit.parts
-  const refusal = await own.sessions.forgetDevice(open, visit.field('device'), entrance.client(visit.request))
+  const { own, pagePolicy } = visit.parts
+  const refusal = await own.sessions.forgetDevice(open, visit.field('device'), pagePolicy.client(visit.request))
   if (refusal === 'unproven') return proveFirst(visit, PAGE)
   return visit.goTo(`${visit.own(PAGE)}${refusal === undefined ? '?done=forgotten' : ''}`)
 }

@@ -2,18 +2,17 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { textOf } from '../../../audit/audit.js'
 import { GatelodgeError } from '../../../errors.js'
-import { browserName } from '../../../messages/browser-name.js'
-import { searchAudit } from '../../../operations/audit.js'
+import { searchAudit } from '../../../operations/audit/audit.js'
 import { readWords, type Words } from '../../../operations/fields.js'
-import { spoken } from '../account/words.js'
 import type { Visit } from '../visit.js'
-import { ask, deskData, loadDesk } from './standing.js'
+import { ask, deskData, requireAdmin } from './require-admin.js'
+import { activityLine } from './words/activity.js'
 
 const PAGE = '/admin/audit'
 
 /** What happened, the newest first. */
 export async function showAudit(visit: Visit): Promise<FastifyReply> {
-  const { open, by, elsewhere } = await loadDesk(visit, PAGE)
+  const { open, by, elsewhere } = await requireAdmin(visit, PAGE)
   if (open === undefined) return elsewhere
   if (by.role !== 'owner') throw new GatelodgeError('not-found')
   const { done: _, ...query } = visit.request.query as Words & { done?: string }
@@ -24,26 +23,30 @@ export async function showAudit(visit: Visit): Promise<FastifyReply> {
   const again = new URLSearchParams()
   for (const [name, value] of Object.entries(given)) if (name !== 'after') again.set(name, String(value))
   if (next !== undefined) again.set('after', next)
+  const now = visit.parts.desk.services.now()
+  const label = (use: string) => visit.parts.secondFactors.get(use)?.label ?? use
   return visit.page('admin-audit', {
     ...deskData(visit, by),
     ...given,
-    entries: items.map(({ time, userAgent, details, ...entry }) => ({
-      ...entry,
-      when: spoken(Date.parse(time)),
-      browser: userAgent === undefined ? undefined : browserName(userAgent),
-      details: details === undefined ? undefined : JSON.stringify(details),
-    })),
+    entries: items.map((entry) => activityLine(entry, { now, label })),
     next: next === undefined ? undefined : `${visit.own(PAGE)}?${again}`,
+    first: visit.parameter('after') === '' ? undefined : `${visit.own(PAGE)}?${withoutAfter(again)}`,
     exportAddress: visit.own(`${PAGE}/export`),
   })
 }
 
+function withoutAfter(query: URLSearchParams): URLSearchParams {
+  const first = new URLSearchParams(query)
+  first.delete('after')
+  return first
+}
+
 /** Every entry with its number and hash, one line of JSON each, the oldest first. */
 export async function exportAudit(visit: Visit): Promise<FastifyReply> {
-  const { open, by, elsewhere } = await loadDesk(visit, PAGE)
+  const { open, by, elsewhere } = await requireAdmin(visit, PAGE)
   if (open === undefined) return elsewhere
   if (by.role !== 'owner') throw new GatelodgeError('not-found')
-  const { audit } = visit.parts.desk.rooms
+  const { audit } = visit.parts.desk.services
   const lines = async function* () {
     for await (const entry of audit.entries(0)) yield `${textOf(entry)}\n`
   }

@@ -8,20 +8,20 @@ import {
   importUsers,
   MOST_BYTES,
   MOST_USERS,
-} from '../../../operations/transfer.js'
-import { proveFirst } from '../account/standing.js'
+} from '../../../operations/transfer/transfer.js'
+import { proveFirst } from '../account/require.js'
 import type { Visit } from '../visit.js'
-import { ask, deskData, loadDesk, showRefusal } from './standing.js'
+import { ask, deskData, requireAdmin, showRefusal } from './require-admin.js'
 
 export const PAGE = '/admin/data'
 
 /** Users in and out, and everything that is kept. All of it is sensitive, so the proof comes before the file is chosen. */
 export async function showData(visit: Visit): Promise<FastifyReply> {
-  const { open, by, elsewhere } = await loadDesk(visit, PAGE)
+  const { open, by, elsewhere } = await requireAdmin(visit, PAGE)
   if (open === undefined) return elsewhere
   if (by.role !== 'owner') throw new GatelodgeError('not-found')
   if (!by.isFresh) return proveFirst(visit, PAGE)
-  const { directory, store } = visit.parts.desk.rooms
+  const { directory, store } = visit.parts.desk.services
   return visit.page('admin-data', {
     ...deskData(visit, by),
     formats,
@@ -35,7 +35,7 @@ export async function showData(visit: Visit): Promise<FastifyReply> {
 
 /** A file of users: looked at first, and added when that was seen. */
 export async function submitImport(visit: Visit): Promise<FastifyReply> {
-  const { open, by, elsewhere } = await loadDesk(visit, PAGE)
+  const { open, by, elsewhere } = await requireAdmin(visit, PAGE)
   if (open === undefined) return elsewhere
   if (!visit.hasFormToken('admin', visit.sessionToken)) {
     return visit.refuse('sign-in.expired', 'expired', { startAgain: visit.own(PAGE) })

@@ -1,14 +1,14 @@
 import type { FastifyReply } from 'fastify'
 import { readWords, type Words } from '../../../operations/fields.js'
-import { explainRequest, listSites } from '../../../operations/sites.js'
+import { explainRequest, listSites } from '../../../operations/installation/sites.js'
 import type { Visit } from '../visit.js'
-import { ask, deskData, loadDesk } from './standing.js'
+import { ask, deskData, requireAdmin } from './require-admin.js'
 
 const PAGE = '/admin/sites'
 
 /** Sites and rules as the file has them; with an address, what becomes of a request to it. */
 export async function showSites(visit: Visit): Promise<FastifyReply> {
-  const { open, by, elsewhere } = await loadDesk(visit, PAGE)
+  const { open, by, elsewhere } = await requireAdmin(visit, PAGE)
   if (open === undefined) return elsewhere
   const sites = await ask(visit, listSites, {}, { by, page: PAGE })
   if (sites.elsewhere !== undefined) return sites.elsewhere

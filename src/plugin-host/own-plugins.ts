@@ -1,2 +1,0 @@
-/** Plugins of ours that need not be found in their folder, by `kind/use`: in a bundle, `build/bundle.ts` puts them here. */
-export const carriedPlugins: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {}
