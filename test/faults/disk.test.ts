@@ -1,8 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { application } from '../support/front-door.js'
 import { type RunningGateway, runGatelodge, startGateway } from '../support/gateway.js'
@@ -88,8 +87,6 @@ t.test('no room for another byte', { skip: prlimit === undefined && 'prlimit is 
   )
 })
 
-const fillStore = fileURLToPath(new URL('./fill-store.js', import.meta.url))
-
 /** A disk of a few megabytes, where this user may make one. */
 function smallDisk(t: Test, directory: string): boolean {
   mkdirSync(directory, { recursive: true })
@@ -111,15 +108,21 @@ t.test('a disk that is full', async (t) => {
   }
   const gateway = await gatewayOn(t, disk)
   const ballast = join(disk, 'ballast')
-  writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024))
-  // Another process on the same store takes what is left, down to the pages within the file. LMDB ends some of those that write
-  // on after the first refusal; that is theirs, and the gateway's trouble is the same.
-  const fill = async () => {
-    const filler = spawn(process.execPath, [fillStore, join(disk, 'data')], { stdio: 'ignore' })
-    t.teardown(() => filler.kill('SIGKILL'))
-    await once(filler, 'exit')
+  const file = openSync(ballast, 'wx')
+  const fill = () => {
+    for (const size of [1024 * 1024, 4096]) {
+      const bytes = Buffer.alloc(size)
+      try {
+        while (writeSync(file, bytes) === size);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      }
+    }
+    closeSync(file)
   }
   await seeTrouble(t, gateway, 'the disk is full (ENOSPC)', fill, () => rmSync(ballast))
+  // Each write that LMDB fails to do writes past the end of its own memory (`malloc(100)` for a longer message).
+  t.equal(gateway.logs().match(/Attempting to write page/g)?.length, 1, 'what has no room is tried once')
 })
 
 t.test('a data directory that cannot be written at the start', async (t) => {

@@ -1,7 +1,8 @@
 import { chmodSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { checkFile } from './check-file.js'
+import { FullDisk } from './full-disk.js'
 import { type ExpiryKey, expiryKeys, utf8Keys } from './keys.js'
 
 /** An LMDB file with its two tables. */
@@ -9,6 +10,7 @@ export interface DataFile {
   readonly root: RootDatabase
   readonly entries: Database<string, string>
   readonly expiries: Database<string, ExpiryKey>
+  readonly fullDisk: FullDisk
   /** Waits for what is being written. To be called once by everybody who opened it. */
   close(): Promise<void>
 }
@@ -58,6 +60,7 @@ function openTables(file: string, mapBytes: number): Shared {
       root,
       entries: root.openDB<string, string>('entries', entries),
       expiries: root.openDB<string, ExpiryKey>('expiries', expiries),
+      fullDisk: new FullDisk(dirname(file)),
       users: 0,
       closing: undefined,
       async close() {

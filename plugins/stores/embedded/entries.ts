@@ -240,7 +240,18 @@ export class Entries {
   async #transact<Answer>(work: () => Answer, key?: string): Promise<Answer> {
     if (key !== undefined) checkKey(key)
     this.#checkOpen()
-    return this.#inTime(this.#file.root.transaction(work).catch(explainCommit))
+    return this.#inTime(this.#write(work))
+  }
+
+  async #write<Answer>(work: () => Answer): Promise<Answer> {
+    const { fullDisk, root } = this.#file
+    if (fullDisk.hasFailed) await fullDisk.check()
+    try {
+      return await root.transaction(work).catch(explainCommit)
+    } catch (error) {
+      fullDisk.noteFailure()
+      throw error
+    }
   }
 
   async #inTime<Answer>(work: Promise<Answer>): Promise<Answer> {
