@@ -389,7 +389,7 @@ t.test('text messages and codes in a browser', { skip: skipWithoutChromium() }, 
   await page.context().clearCookies()
   await start()
   await page.waitForURL('**/verify?*')
-  t.equal(await page.evaluate('document.activeElement.id'), 'code')
+  await page.locator('#code:focus').waitFor()
   await look(t, page, 'codes-verify-sms')
   await page.getByText('You can ask for a new code now.').waitFor()
   const texts = core.provider.requests.length
